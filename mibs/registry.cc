@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "mibs/registry.h"
+
+#include <algorithm>
+
+#include "config.h"
+#include "mibs/device_scalars.h"
+#include "mibs/image_table.h"
+#include "mibs/phase_table.h"
+#include "mibs/tcp_conn_table.h"
+#include "mibs/transfer_table.h"
+#include "mibs/vm_address_table.h"
+#include "mibs/vm_table.h"
+
+namespace vmmig::mib {
+
+namespace {
+constexpr std::array<const TableInfo*, 7> allTables{
+    &TableOf<DeviceScalars>::info,  // 1
+    &TableOf<VmRow>::info,          // 2
+    &TableOf<VmAddressRow>::info,   // 3
+    &TableOf<TcpConnRow>::info,     // 4
+    &TableOf<TransferRow>::info,    // 11
+    &TableOf<ImageRow>::info,       // 12
+    &TableOf<PhaseRow>::info,       // 13
+};
+
+// Columns of a table hang under its entry (RFC 2578 section 7.1.12), scalars under their group.
+constexpr std::uint32_t entrySubid = 1;
+}  // namespace
+
+const Oid& root() {
+  static const Oid oid = parseOid(VMMIG_MIB_ROOT).value();
+  return oid;
+}
+
+const Oid& notifications() {
+  static const Oid oid = root() + 0u;
+  return oid;
+}
+
+const Oid& objects() {
+  static const Oid oid = root() + 1u;
+  return oid;
+}
+
+std::span<const NotificationInfo> allNotifications() {
+  static const std::vector<std::string_view> transferObjects = {
+      "vmMigTransferRole", "vmMigTransferEpoch", "vmMigTransferOperStatus", "vmMigTransferRows", "vmMigTransferError"};
+  static const NotificationInfo all[] = {
+      {Notification::phaseChanged,
+       "vmMigPhaseChanged",
+       &TableOf<PhaseRow>::info,
+       {"vmMigPhase", "vmMigPhaseSequence", "vmMigPhaseVmName", "vmMigPhaseSourceHost", "vmMigPhaseDestinationHost",
+        "vmMigPhaseMacAddresses", "vmMigPhaseHoldStatus", "vmMigPhaseHoldDeadline", "vmMigPhaseHoldPolicy", "vmMigPhaseError"}},
+      {Notification::transferFinished, "vmMigTransferFinished", &TableOf<TransferRow>::info, transferObjects},
+      {Notification::transferFailed, "vmMigTransferFailed", &TableOf<TransferRow>::info, transferObjects},
+      {Notification::capacityExceeded,
+       "vmMigCapacityExceeded",
+       &TableOf<DeviceScalars>::info,
+       {"vmMigMaxRows", "vmMigHealth", "vmMigHealthText"}},
+  };
+  return all;
+}
+
+std::span<const TableInfo* const> tables() { return allTables; }
+
+const TableInfo* table(std::uint32_t subid) {
+  auto found = std::find_if(allTables.begin(), allTables.end(), [subid](auto* t) { return t->subid == subid; });
+  return found == allTables.end() ? nullptr : *found;
+}
+
+const TableInfo* table(std::string_view name) {
+  auto found = std::find_if(allTables.begin(), allTables.end(), [name](auto* t) { return t->name == name; });
+  return found == allTables.end() ? nullptr : *found;
+}
+
+Oid oidOf(const TableInfo& table, const ColumnInfo& column, OidSpan index) {
+  Oid oid = objects() + table.subid;
+  if (!table.isScalars()) oid.push_back(entrySubid);
+  oid.push_back(column.subid);
+  return oid + index;
+}
+
+Name resolve(OidSpan oid) {
+  Name name;
+  if (!startsWith(oid, objects())) return name;
+  auto rest = behind(oid, objects());
+  if (rest.empty()) return name;
+  name.table = table(rest[0]);
+  rest = rest.subspan(1);
+  if (!name.table) return name;
+  if (!name.table->isScalars()) {
+    if (rest.empty() || rest[0] != entrySubid) return name;
+    rest = rest.subspan(1);
+  }
+  if (rest.empty()) return name;
+  name.column = name.table->column(rest[0]);
+  name.instance = rest.subspan(1);
+  return name;
+}
+
+}  // namespace vmmig::mib

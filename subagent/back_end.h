@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The narrow interface to the real thing behind the MIB: `memory` (the draft's model firewall) and `linux` (the kernel)
+// implement it and pass one contract suite. Calls do one bounded piece of work; whoever has much to do makes many calls and lets
+// the event loop turn between them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "mibs/device_scalars.h"
+#include "mibs/row.h"
+#include "subagent/vm_registry.h"
+
+namespace vmmig {
+
+/// Reads the rows of one VM, a batch a call.
+class RowCursor {
+ public:
+  virtual ~RowCursor() = default;
+  /// Appends the next batch; false when there is no more (and nothing was appended).
+  virtual Result<bool> next(std::vector<AnyRow>& rows) = 0;
+};
+
+/// How far a batch came: the first `done` rows are made; `error` says why row `done` was not.
+struct BatchResult {
+  std::size_t done = 0;
+  std::optional<Error> error;
+};
+
+/// One moving table (TableInfo::moves) on this device.
+class TableBackEnd {
+ public:
+  virtual ~TableBackEnd() = default;
+  virtual const TableInfo& table() const = 0;
+
+  /// The VM's rows as they are now, in no particular order.
+  virtual std::unique_ptr<RowCursor> read(const Vm& vm) = 0;
+  virtual Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) = 0;
+
+  /// Could the device hold this row? Changes nothing. Errors: inconsistentName (not this VM's), inconsistentValue, wrongValue;
+  /// the text names the column and the reason.
+  virtual Status check(const Vm& vm, const AnyRow& row) = 0;
+  /// Does this row move with its VM? (A bare SYN_SENT does not: the SYN is sent again, and a copied row hangs.)
+  virtual bool moves(const AnyRow&) const { return true; }
+
+  /// Makes rows; one that exists already under the same index is an error (inconsistentName) for that row.
+  virtual BatchResult create(const Vm& vm, std::span<const AnyRow> rows) = 0;
+  /// Changes a row that exists in place where the device can; else deletes and creates it. Errors: inconsistentName.
+  virtual Status replace(const Vm& vm, const AnyRow& row) = 0;
+  /// Removes rows; one that is gone already is no error.
+  virtual BatchResult remove(const Vm& vm, std::span<const AnyRow> keys) = 0;
+};
+
+struct HealthReport {
+  Health health = Health::up;
+  std::string text;  // what is wrong and what to do; empty when up
+};
+
+class BackEnd {
+ public:
+  virtual ~BackEnd() = default;
+  virtual std::string_view name() const = 0;
+  virtual Bits<Capability> capabilities() const = 0;
+  virtual HealthReport health() = 0;
+  /// Capacity and use of rows, all tables and all VMs of the device together.
+  virtual std::uint32_t maxRows() = 0;
+  virtual std::uint32_t rows() = 0;
+  virtual std::span<TableBackEnd* const> tables() = 0;
+
+  /// Stops the VM's traffic ahead of connection tracking: when it answers, no packet of the VM changes any row until unblock(),
+  /// on its translated addresses neither. Ends by itself with this process, however it ends. Blocking twice is blocking once.
+  virtual Status block(const Vm& vm) = 0;
+  virtual void unblock(const Uuid& vm) = 0;
+  virtual bool isBlocked(const Uuid& vm) const = 0;
+
+  TableBackEnd* tableFor(const TableInfo& table) {
+    for (auto* each : tables())
+      if (&each->table() == &table) return each;
+    return nullptr;
+  }
+};
+
+}  // namespace vmmig

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The VMs that this device knows and their addresses: who owns a piece of network state.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "mibs/vm_address_table.h"
+#include "mibs/vm_table.h"
+
+namespace vmmig {
+
+/// A VM as a back end needs it.
+struct Vm {
+  Uuid uuid;
+  std::string name;
+  std::vector<InetAddress> addresses;
+
+  bool owns(const InetAddress& address) const;
+  /// For logs: `web1 (6ba7b810-...)`.
+  std::string label() const;
+};
+
+/// Owns the rows of vmMigVmTable and vmMigVmAddressTable (without what others compute: blocked, tcpConns).
+class VmRegistry {
+ public:
+  /// Null when the VM is not known.
+  const VmRow* find(const Uuid& vm) const;
+  Vm get(const Uuid& vm) const;
+  std::vector<Vm> all() const;
+
+  const std::map<Uuid, VmRow>& vms() const { return vms_; }
+  const std::map<Oid, VmAddressRow>& addresses() const { return addresses_; }  // by index OID
+
+  void put(VmRow row);
+  void put(VmAddressRow row);
+  /// With the VM go its addresses.
+  void remove(const Uuid& vm);
+  void remove(const VmAddressRow& row);
+
+  /// The VM that has this address, or null; one address belongs to one VM on a device.
+  const Uuid* ownerOf(const InetAddress& address) const;
+
+ private:
+  std::map<Uuid, VmRow> vms_;
+  std::map<Oid, VmAddressRow> addresses_;
+  std::map<InetAddress, Uuid> owners_;
+};
+
+}  // namespace vmmig

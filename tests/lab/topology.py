@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+r"""The network of the demo and of the system tests, and what the fabric and the hypervisors do in it.
+
+    client ---- clients [fw-a] vms ---- br0 [host-a] vm0 ----+
+      |                                                      +-- eth0 [vm]   (here or there)
+      +-------- clients [fw-b] vms ---- br0 [host-b] vm0 ----+
+
+Both firewalls have the same gateway addresses and MAC towards the VM (anycast gateway), so the VM notices nothing when it
+moves; the client reaches the VM, and the public address that its connections outwards are translated to, through one of
+them. mgr has a link (mgmt) to both firewalls and both hosts, each of which runs an snmpd there.
+"""
+
+from .firewall import Firewall
+from .netns import Namespaces, bridge, veth
+from .privilege import Signals
+from .procs import Processes
+from .snmpd import Client, Snmpd
+from .traffic import Traffic
+
+SITES = ("a", "b")
+DEVICES = {"fw-a": "10.9.0.11", "fw-b": "10.9.0.12", "host-a": "10.9.0.21", "host-b": "10.9.0.22"}  # management addresses
+MANAGER = "10.9.0.1"
+VM_MAC, VM4, VM6 = "02:00:00:00:00:05", "10.1.0.5", "fd00:1::5"
+VM_NET4, VM_NET6 = "10.1.0.0/24", "fd00:1::/64"
+GATEWAY_MAC, GATEWAY4, GATEWAY6 = "02:00:00:00:00:01", "10.1.0.1", "fd00:1::1"
+CLIENT4, CLIENT6 = "192.0.2.10", "2001:db8:2::10"
+FIREWALL4 = {"a": "192.0.2.2", "b": "192.0.2.3"}  # towards the client
+FIREWALL6 = {"a": "2001:db8:2::2", "b": "2001:db8:2::3"}
+PUBLIC4 = "203.0.113.10"  # the VM's address outside, for connections that it opens to SNAT_PORT
+SNAT_PORT = 7003
+VM_ADDRESSES = {VM4, VM6}
+
+
+class Lab:
+    """The whole lab. Use it in a with statement; then .ns["fw-a"], .firewalls["a"], .snmpd["host-b"], .manager, .nms."""
+
+    def __init__(self, agents=True):
+        self._agents = agents
+        self._signals = Signals()
+        self._namespaces = Namespaces()
+        self.vm_site = self.path = "a"
+        self.snmpd = {}
+
+    def __enter__(self):
+        self._signals.__enter__()
+        try:
+            self._namespaces.__enter__()
+            self.directory = self._namespaces.directory
+            self.processes = Processes(self.directory)
+            self._build()
+            if self._agents:
+                self._start_agents()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self._signals.quiet()
+        try:
+            if hasattr(self, "processes"):
+                self.processes.__exit__()
+            self._namespaces.__exit__()
+        finally:
+            self._signals.__exit__()
+
+    # Building it
+
+    def _build(self):
+        self._namespaces.add("client", "fw-a", "fw-b", "host-a", "host-b", "mgr", "vm")
+        self.ns = self._namespaces.all
+        self.firewalls = {site: Firewall(self.ns[f"fw-{site}"]) for site in SITES}
+        self._build_management()
+        self._build_client()
+        for site in SITES:
+            self._build_site(site)
+        self._build_vm()
+        self.move_path("a")
+        for namespace in self.ns.values():
+            namespace.wait_addresses()
+
+    def _build_management(self):
+        manager = self.ns["mgr"]
+        bridge(manager, "mgmt")
+        manager.ip(f"address add {MANAGER}/24 dev mgmt")
+        for name, address in DEVICES.items():
+            veth(manager, name, self.ns[name], "mgmt")
+            manager.ip(f"link set {name} master mgmt up")
+            self.ns[name].ip(f"address add {address}/24 dev mgmt", "link set mgmt up")
+
+    def _build_client(self):
+        client = self.ns["client"]
+        bridge(client, "lan")
+        client.ip(f"address add {CLIENT4}/24 dev lan", f"address add {CLIENT6}/64 dev lan nodad")
+
+    def _build_site(self, site):
+        client, firewall, host = self.ns["client"], self.ns[f"fw-{site}"], self.ns[f"host-{site}"]
+        veth(client, f"fw-{site}", firewall, "clients")
+        client.ip(f"link set fw-{site} master lan up")
+        bridge(host, "br0")
+        veth(host, "uplink", firewall, "vms")
+        host.ip("link set uplink master br0 up")
+        firewall.ip(f"link set vms address {GATEWAY_MAC}", "link set vms up", "link set clients up",
+                    f"address add {GATEWAY4}/24 dev vms", f"address add {GATEWAY6}/64 dev vms nodad",
+                    f"address add {FIREWALL4[site]}/24 dev clients", f"address add {FIREWALL6[site]}/64 dev clients nodad",
+                    f"route add blackhole {PUBLIC4}")
+        firewall.sysctl(net__ipv4__conf__vms__arp_accept=1)  # learn the VM from its announcement, as a fabric's gateway does
+        self.firewalls[site].configure(VM_NET4, SNAT_PORT, PUBLIC4)
+
+    def _build_vm(self):
+        vm, host = self.ns["vm"], self.ns["host-a"]
+        veth(host, "vm0", vm, "eth0")
+        vm.ip(f"link set eth0 address {VM_MAC} up", f"address add {VM4}/24 dev eth0",
+              f"address add {VM6}/64 dev eth0 nodad")
+        host.ip("link set vm0 master br0 up")
+        vm.ip(f"route add default via {GATEWAY4}", f"route add default via {GATEWAY6} dev eth0")
+        # vm_resume() sets the MAC anew, upon which these have the kernel send a gratuitous ARP and an unsolicited NA
+        vm.sysctl(net__ipv4__conf__eth0__arp_notify=1, net__ipv6__conf__eth0__ndisc_notify=1)
+
+    def _start_agents(self):
+        self.manager = Client(self.ns["mgr"], "vmmig", self.directory)
+        self.nms = Client(self.ns["mgr"], "nms", self.directory)
+        for name, address in DEVICES.items():
+            self.snmpd[name] = Snmpd(self.processes, self.ns[name], address, self.directory, MANAGER).start()
+        for snmpd in self.snmpd.values():
+            snmpd.wait_ready()
+
+    # Programs
+
+    def start(self, where, name, *command, env=None, pipes=False):
+        """Start a program in a namespace; returns a procs.Process. The lab ends it. For vmmigd and vmmig."""
+        return self.processes.start(name, command, self.ns[where], env, pipes)
+
+    def traffic(self, where, mode, *options):
+        """Start a traffic server or client in a namespace, ready when this returns."""
+        return Traffic(self.processes, self.ns[where], mode, *options)
+
+    # What the fabric and the hypervisors do
+
+    def move_path(self, site):
+        """Lead the client's packets to the VM through this site's firewall, as the fabric's routing does."""
+        self.ns["client"].ip(f"route replace {VM_NET4} via {FIREWALL4[site]}",
+                             f"route replace {PUBLIC4} via {FIREWALL4[site]}",
+                             f"route replace {VM_NET6} via {FIREWALL6[site]}")
+        self.path = site
+
+    def vm_stop(self):
+        """Nothing reaches or leaves the VM any more. Its kernel goes on, like the peers, to retransmit."""
+        self.ns[f"host-{self.vm_site}"].ip("link set vm0 down")
+
+    def vm_move(self, site):
+        """Carry the stopped VM to a host."""
+        if site == self.vm_site:
+            return
+        destination = self.ns[f"host-{site}"]
+        self.ns[f"host-{self.vm_site}"].ip("link set vm0 down", f"link set vm0 netns {destination.full}")
+        destination.ip("link set vm0 master br0")
+        self.vm_site = site
+
+    def vm_resume(self):
+        """The VM goes on where it is, and announces itself (gratuitous ARP, unsolicited NA) so that bridges learn."""
+        self.ns[f"host-{self.vm_site}"].ip("link set vm0 up")
+        self.ns["vm"].ip(f"link set eth0 address {VM_MAC}")
+
+    def migrate(self, site):
+        """Stop, move and resume the VM and its path, and move no state: what happens without vmmig."""
+        self.vm_stop()
+        self.vm_move(site)
+        self.move_path(site)
+        self.vm_resume()
+
+    # What a test looks at
+
+    def invalid_packets(self, site):
+        """Packets that the site's firewall dropped because they belong to no connection or do not fit its window."""
+        return self.firewalls[site].counter("invalid")
+
+    def conntrack_rows(self, site, addresses=VM_ADDRESSES):
+        """The connections of these addresses in the site's firewall; see Firewall.conntrack_rows."""
+        return self.firewalls[site].conntrack_rows(set(addresses))
