@@ -123,18 +123,26 @@ def bridge(namespace, name):
 
 def sweep():
     """Remove what killed runs left behind; returns the names. Processes in such a namespace belonged to that run."""
-    found = []
-    for directory in (NETNS_DIR, tempfile.gettempdir()):
-        for name in os.listdir(directory) if os.path.isdir(directory) else ():
-            match = OWNED.match(name)
-            if not match or _alive(int(match[1])) or os.stat(os.path.join(directory, name)).st_uid != os.getuid():
-                continue
-            if directory == NETNS_DIR:
-                _delete(name)
-            else:
-                shutil.rmtree(os.path.join(directory, name), ignore_errors=True)
-            found.append(name)
-    return found
+    namespaces, files = _left_in(NETNS_DIR), _left_in(tempfile.gettempdir())
+    for name in namespaces:
+        _delete(name)
+    for name in files:
+        shutil.rmtree(os.path.join(tempfile.gettempdir(), name), ignore_errors=True)
+    return namespaces + files
+
+
+def _left_in(directory):
+    names = os.listdir(directory) if os.path.isdir(directory) else ()
+    found = [name for name in names if (match := OWNED.match(name)) and not _alive(int(match[1]))]
+    return [name for name in found if directory == NETNS_DIR or _mine(os.path.join(directory, name))]
+
+
+def _mine(path):
+    """Another user's files are theirs to sweep. (Does not apply to namespaces: the kernel owns their inodes.)"""
+    try:
+        return os.lstat(path).st_uid == os.getuid()
+    except FileNotFoundError:
+        return False
 
 
 def _alive(pid):

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs `make check` and adds up what the test programs say: closes with `N passed, N failed, N skipped`.
+
+GoogleTest programs and pytest files count each of their tests; any other program counts as one.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True, type=pathlib.Path, help="the build directory")
+    parser.add_argument("--forbid-skips", action="store_true", help="a skipped test is a failure")
+    parser.add_argument("patterns", nargs="*", help="only tests whose path contains one of these")
+    return parser.parse_args()
+
+
+def all_tests(build):
+    """The TESTS of the Makefile, asked of make itself."""
+    listing = subprocess.run(["make", "-s", "-C", build, "list-tests"], check=True, capture_output=True, text=True)
+    return listing.stdout.split()
+
+
+def count(log, result):
+    """(passed, failed, skipped) of one program from its log; `result` is automake's PASS, FAIL, SKIP or ERROR."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+
+    def number(pattern):
+        found = re.findall(pattern, text, re.M)
+        return int(found[-1]) if found else 0
+
+    if "[==========]" in text:
+        passed, failed, skipped = (number(rf"^\[  {word} \] (\d+) tests?") for word in ("PASSED ", "FAILED ", "SKIPPED"))
+    elif re.search(r"^=+ .* in [\d.]+s.*=+$", text, re.M):
+        closing = re.findall(r"^=+ (.* in [\d.]+s.*?) =+$", text, re.M)[-1]
+        words = {word: int(n) for n, word in re.findall(r"(\d+) (\w+)", closing)}
+        passed, failed, skipped = words.get("passed", 0), words.get("failed", 0) + words.get("error", 0) + words.get("errors", 0), words.get("skipped", 0)
+    else:
+        passed, failed, skipped = (int(result == word) for word in ("PASS", "FAIL", "SKIP"))
+    # A program that died before it could count has failed all the same.
+    if result in ("FAIL", "ERROR") and failed == 0:
+        failed = 1
+    return passed, failed, skipped
+
+
+def run(build, tests):
+    """Runs the tests, prints each program's result as it comes, and answers {test: (passed, failed, skipped)}."""
+    command = ["make", "-s", "-C", str(build), f"-j{os.cpu_count()}", "check", f"TESTS={' '.join(tests)}"]
+    subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
+    counts = {}
+    for test in tests:
+        base = build / re.sub(r"\.(py|sh)$", "", test)
+        trs = base.with_name(base.name + ".trs")
+        found = re.search(r":test-result: (\w+)", trs.read_text()) if trs.exists() else None
+        counts[test] = count(base.with_name(base.name + ".log"), found.group(1) if found else "ERROR")
+    return counts
+
+
+def main():
+    arguments = parse_arguments()
+    tests = [t for t in all_tests(arguments.build) if not arguments.patterns or any(p in t for p in arguments.patterns)]
+    if not tests:
+        sys.exit(f"no test's name contains {' or '.join(arguments.patterns)}")
+    for trs in arguments.build.glob("tests/**/*.trs"):
+        trs.unlink()
+    started = time.monotonic()
+    counts = run(arguments.build, tests)
+    for test, (_, failed, _) in counts.items():
+        if failed:
+            log = arguments.build / re.sub(r"\.(py|sh)$", ".log", test if test.endswith((".py", ".sh")) else test + ".log")
+            print(f"\n--- {test} failed; {log}:", flush=True)
+            print("".join(log.read_text(errors="replace").splitlines(keepends=True)[-60:]) if log.exists() else "(no log: it did not run)")
+    passed, failed, skipped = (sum(c[i] for c in counts.values()) for i in range(3))
+    print(f"\n{len(tests)} test programs in {time.monotonic() - started:.0f} s")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    sys.exit(1 if failed or (skipped and arguments.forbid_skips) else 0)
+
+
+if __name__ == "__main__":
+    main()
