@@ -62,7 +62,6 @@ defAuthType SHA-256
 defAuthPassphrase {auth}
 defPrivType AES
 defPrivPassphrase {priv}
-mibs :
 """
 
 TRAPD_CONF = """\
@@ -110,7 +109,7 @@ class Snmpd:
         command = ["snmpd", "-f", "-Lo", "-C", "-c", os.path.join(self.directory, "snmpd.conf")]
         self.process = self.processes.start(f"snmpd-{self.namespace.name}", command, self.namespace,
                                             env={"SNMP_PERSISTENT_DIR": os.path.join(self.directory, "persistent"),
-                                                 "SNMPCONFPATH": self.directory})
+                                                 "SNMPCONFPATH": self.directory, "MIBS": ""})
         return self
 
     def wait_ready(self):
@@ -137,7 +136,8 @@ class Client:
         auth, priv = USERS["vmmig-inform"]
         _write_secret(os.path.join(self.directory, "snmptrapd.conf"), TRAPD_CONF.format(
             engine_id=MANAGER_ENGINE_ID, user="vmmig-inform", auth=auth, priv=priv))
-        self.env = {"SNMPCONFPATH": self.directory, "SNMP_PERSISTENT_DIR": os.path.join(self.directory, "persistent")}
+        self.env = {"SNMPCONFPATH": self.directory, "SNMP_PERSISTENT_DIR": os.path.join(self.directory, "persistent"),
+                    "MIBS": ""}
 
     def command(self, *argv, check=True, timeout=20):
         """Run for example ("snmpget", "tcp:10.9.0.11", "1.3.6.1.2.1.1.5.0"); returns the CompletedProcess."""

@@ -10,6 +10,8 @@ moves; the client reaches the VM, and the public address that its connections ou
 them. mgr has a link (mgmt) to both firewalls and both hosts, each of which runs an snmpd there.
 """
 
+import contextlib
+
 from .firewall import Firewall
 from .netns import Namespaces, bridge, veth
 from .privilege import Signals
@@ -36,18 +38,18 @@ class Lab:
 
     def __init__(self, agents=True):
         self._agents = agents
-        self._signals = Signals()
-        self._namespaces = Namespaces()
+        self._stack = contextlib.ExitStack()
         self.vm_site = self.path = "a"
         self.snmpd = {}
 
     def __enter__(self):
-        self._signals.__enter__()
+        signals = self._stack.enter_context(Signals())
         try:
-            self._namespaces.__enter__()
-            self.directory = self._namespaces.directory
-            self.processes = Processes(self.directory)
-            self._build()
+            namespaces = self._stack.enter_context(Namespaces())
+            self.directory = namespaces.directory
+            self.processes = self._stack.enter_context(Processes(self.directory))
+            self._stack.callback(signals.quiet)  # first of all: cleaning up is not interrupted
+            self._build(namespaces)
             if self._agents:
                 self._start_agents()
         except BaseException:
@@ -56,19 +58,13 @@ class Lab:
         return self
 
     def __exit__(self, *_):
-        self._signals.quiet()
-        try:
-            if hasattr(self, "processes"):
-                self.processes.__exit__()
-            self._namespaces.__exit__()
-        finally:
-            self._signals.__exit__()
+        self._stack.close()
 
     # Building it
 
-    def _build(self):
-        self._namespaces.add("client", "fw-a", "fw-b", "host-a", "host-b", "mgr", "vm")
-        self.ns = self._namespaces.all
+    def _build(self, namespaces):
+        namespaces.add("client", "fw-a", "fw-b", "host-a", "host-b", "mgr", "vm")
+        self.ns = dict(namespaces.all)
         self.firewalls = {site: Firewall(self.ns[f"fw-{site}"]) for site in SITES}
         self._build_management()
         self._build_client()

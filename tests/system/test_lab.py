@@ -124,7 +124,8 @@ def test_a_child_that_fails_is_reported_with_its_words(lab):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_behind(number):
     """A lab in a program of its own, ended at work. After a SIGKILL the kernel ends the children, and a sweep the rest."""
-    script = ("import sys, time; sys.path.insert(0, sys.argv[1]); from lab.topology import Lab\n"
+    script = ("import signal, sys, time; sys.path.insert(0, sys.argv[1]); from lab.topology import Lab\n"
+              "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job ignores it
               "with Lab() as lab: lab.traffic('vm', 'server', '--listen', '10.1.0.5:7001'); print(lab.directory, "
               "*[p.pid for p in lab.processes.all], flush=True); time.sleep(60)")
     env = {**os.environ, "VMMIG_TRAFFIC": traffic_tool.program()}
