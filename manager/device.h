@@ -2,6 +2,7 @@
 // An agent that implements VM-MIGRATION-MIB, seen as rows: reads and writes any table by its description.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,8 @@ class Device {
 
   const std::string& name() const { return name_; }
   SnmpSession& session() { return *session_; }
+  /// Called during readAll() and create() with the number of rows so far, for a person who waits.
+  void onProgress(std::function<void(std::size_t)> progress) { progress_ = std::move(progress); }
 
   /// All rows of a table, or one VM's (GETBULK, several requests under way, 100 to 300 varbinds each).
   Task<Result<std::vector<AnyRow>>> readAll(const TableInfo& table, std::optional<Uuid> vm);
@@ -28,13 +31,24 @@ class Device {
   /// SETs the named columns of one row in one PDU.
   Task<Status> write(AnyRow row, std::vector<std::string_view> columns);
   /// Creates rows (createAndGo with every column that differs from its default, and the required ones), several a PDU, all or
-  /// nothing a PDU; a row that exists is replaced.
+  /// nothing a PDU; a row that exists is replaced: every column that can be written gets this row's value. PDUs may pass each other:
+  /// rows that need others (addresses their VM) come in a later call. After an error some PDUs may have been carried out.
   Task<Status> create(std::vector<AnyRow> rows);
+  /// A row that is not there is no error. Several rows a PDU, as create().
   Task<Status> destroy(std::vector<AnyRow> rows);
 
  private:
+  struct Batch;
+  Task<Status> setAll(std::vector<Batch> batches);
+  Task<Status> setOne(const Batch& batch);
+  Task<Status> replaceExisting(const Batch& batch, Error refused);
+  Task<Result<std::vector<bool>>> whichExist(const std::vector<AnyRow>& rows);
+  Task<Result<Response>> exactGet(std::vector<Oid> names);
+  tl::unexpected<Error> named(const Error& error) const;
+
   std::string name_;
   std::unique_ptr<SnmpSession> session_;
+  std::function<void(std::size_t)> progress_;
 };
 
 /// "inconsistentValue for vmMigTransferAdminStatus of VM 6ba7...", with `device`'s name, for a person.

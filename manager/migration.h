@@ -29,7 +29,7 @@ struct LegPlan {
 
 struct Limits {
   Clock::duration waitForStop = std::chrono::hours{1};
-  Clock::duration stop = std::chrono::seconds{10};   // from "stopped" until the hold is released
+  Clock::duration stop = std::chrono::seconds{10};    // from "stopped" until the hold is released
   Clock::duration resume = std::chrono::seconds{60};  // from there until "resumed"
   Clock::duration ending = std::chrono::seconds{30};  // how long release, done and abort are tried again
   Clock::duration retry = std::chrono::milliseconds{500};
@@ -125,9 +125,10 @@ struct Side {
 
 struct Leg {
   Side source, destination;
+  bool blocked = false;  // the source has told when it stopped the VM's traffic
   bool copying = false;
-  bool copied = false;   // the end mark is at the destination
-  bool good = false;     // committed, and equal to the source
+  bool copied = false;       // the end mark is at the destination
+  bool good = false;         // committed, and equal to the source
   std::string failure = {};  // why this leg was given up
 
   bool isLive() const { return failure.empty(); }
@@ -153,8 +154,10 @@ struct State {
   std::vector<Leg> legs = {};
   std::map<std::string, SeenPhase> seen = {};  // by host
   std::string holdHost = {};                   // where the VM is held now; empty: nowhere
-  bool holdEnding = false;                     // release or cancel was sent and is not answered yet
+  Time holdUntil = Time::max();
+  bool holdEnding = false;  // release or cancel was sent and is not answered yet
   std::optional<Time> holdRetryAt = {};
+  Time holdGiveUpAt = Time::max();
   bool stopped = false, resumed = false;
   bool late = false;  // the VM ran before its state was there
   Time deadline = Time::max();
@@ -170,7 +173,7 @@ struct Step {
 
 /// The start. `seen` holds the phases that belong to earlier migrations of this VM, by host.
 State start(Plan plan, std::string vm, std::map<std::string, SeenPhase> seen);
-/// The start of what a predecessor left behind committed: a "resumed" ends it well, an abort takes it back.
+/// The start of what a predecessor left behind; the next event decides: a "resumed" ends it well, an abort takes it back.
 State adopt(Plan plan, std::string vm, std::uint32_t epoch, Time now);
 
 Step step(State state, const Event& event, Time now);

@@ -260,7 +260,12 @@ template <>
 struct Codec<Counter32> {
   static constexpr Syntax syntax{Syntax::Base::counter32, smi::Type::counter32, 0, 0xffffffff};
   static smi::Value toValue(Counter32 v) { return smi::Value::counter(v.value); }
-  static SnmpStatus fromValue(const smi::Value&, Counter32&) { return SnmpStatus::notWritable; }
+  // The manager reads counters; that nobody writes them is their MAX-ACCESS.
+  static SnmpStatus fromValue(const smi::Value& value, Counter32& v) {
+    auto status = detail::checkNumber(value, syntax);
+    if (status == SnmpStatus::noError) v.value = static_cast<std::uint32_t>(value.number);
+    return status;
+  }
   static void encode(OerWriter& out, Counter32 v) { out.uint32(v.value); }
   static bool decode(OerReader& in, Counter32& v) {
     auto n = in.uint32();

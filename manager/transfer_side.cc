@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "manager/transfer_side.h"
+
+#include <algorithm>
+
+#include "manager/backoff.h"
+
+namespace vmmig {
+
+namespace {
+
+// A device that works longer than this on one step is taken for stuck.
+constexpr auto longestWait = std::chrono::seconds{60};
+
+bool isTakenBack(TransferOper oper) {
+  return oper == TransferOper::aborted || oper == TransferOper::failed || oper == TransferOper::expired;
+}
+
+std::string_view labelOf(TransferOper oper) {
+  for (const auto& label : Labels<TransferOper>::labels)
+    if (label.number == static_cast<std::int32_t>(oper)) return label.name;
+  return "unknown";
+}
+
+}  // namespace
+
+Task<Result<DeviceSurvey>> TransferSide::survey() {
+  DeviceSurvey survey;
+  DeviceScalars scalarsKey;
+  auto scalars = co_await readRow(*device_, scalarsKey);
+  if (!scalars) co_return failure(scalars.error());
+  if (!*scalars)
+    co_return failure(device_->name() + " has no VM-MIGRATION-MIB: is its vmmigd running, and may this user see it (VACM view)?");
+  survey.scalars = **scalars;
+  auto transfer = co_await readTransfer();
+  if (!transfer) co_return failure(transfer.error());
+  survey.transfer = *transfer;
+  hasRow_ = survey.transfer.has_value();
+  VmRow key;
+  key.uuid = vm_;
+  auto vm = co_await readRow(*device_, key);
+  if (!vm) co_return failure(vm.error());
+  survey.vm = *vm;
+  auto addresses = co_await readRows<VmAddressRow>(*device_, vm_);
+  if (!addresses) co_return failure(addresses.error());
+  survey.addresses = std::move(*addresses);
+  co_return survey;
+}
+
+Task<Result<bool>> TransferSide::introduce(VmRow vm, std::vector<VmAddressRow> addresses) {
+  auto known = co_await readRow(*device_, vm);
+  if (!known) co_return failure(known.error());
+  bool isNew = !known->has_value();
+  if (isNew) {
+    std::vector<AnyRow> rows;
+    rows.emplace_back(std::move(vm));
+    auto created = co_await device_->create(std::move(rows));
+    if (!created) co_return failure(created.error());
+  }
+  auto there = co_await readRows<VmAddressRow>(*device_, vm_);
+  if (!there) co_return failure(there.error());
+  std::vector<AnyRow> missing;
+  for (auto& address : addresses) {
+    auto same = [&](const VmAddressRow& other) { return other.address == address.address; };
+    if (std::none_of(there->begin(), there->end(), same)) missing.emplace_back(std::move(address));
+  }
+  if (!missing.empty()) {
+    auto created = co_await device_->create(std::move(missing));
+    if (!created) co_return failure(created.error());
+  }
+  co_return isNew;
+}
+
+Task<Status> TransferSide::claim(std::uint32_t epoch, TransferPolicy policy, std::uint32_t deadlineSeconds, Seen seen) {
+  epoch_ = epoch;
+  bool isSource = role_ == TransferRole::source;
+  auto row = rowWith(isSource ? TransferAdmin::track : TransferAdmin::prepare);
+  row.policy = policy;
+  row.deadline = {deadlineSeconds};
+  Status status;
+  if (hasRow_) {
+    std::vector<std::string_view> columns{"vmMigTransferRole", "vmMigTransferEpoch", "vmMigTransferAdminStatus",
+                                          "vmMigTransferPolicy", "vmMigTransferDeadline"};
+    status = co_await write(row, std::move(columns));
+  } else {
+    co_await turn_.acquire();
+    std::vector<AnyRow> rows;
+    rows.emplace_back(row);
+    status = co_await device_->create(std::move(rows));
+    turn_.release();
+  }
+  if (!status) co_return status;
+  hasRow_ = true;
+  co_return co_await waitFor(isSource ? TransferOper::tracking : TransferOper::prepared, std::move(seen), false);
+}
+
+Task<Status> TransferSide::ask(TransferAdmin wanted) {
+  std::vector<std::string_view> columns{"vmMigTransferEpoch", "vmMigTransferAdminStatus"};
+  co_return co_await write(rowWith(wanted), std::move(columns));
+}
+
+Task<Status> TransferSide::reach(TransferAdmin wanted, TransferOper reached, Seen seen) {
+  auto asked = co_await ask(wanted);
+  if (!asked) co_return asked;
+  co_return co_await waitFor(reached, std::move(seen), false);
+}
+
+Task<Status> TransferSide::abort() {
+  auto row = co_await readTransfer();
+  if (!row) co_return failure(row.error());
+  bool isNothing = !*row || (*row)->epoch < epoch_ || isTakenBack((*row)->operStatus);
+  if (isNothing) co_return Status{};
+  auto asked = co_await ask(TransferAdmin::abort);
+  if (!asked) co_return asked;
+  co_return co_await waitFor(TransferOper::aborted, {}, true);
+}
+
+Task<Status> TransferSide::keepAlive(std::uint32_t deadlineSeconds) {
+  TransferRow row = rowWith(TransferAdmin::track);
+  row.deadline = {deadlineSeconds};
+  std::vector<std::string_view> columns{"vmMigTransferEpoch", "vmMigTransferDeadline"};
+  co_return co_await write(row, std::move(columns));
+}
+
+Task<Result<std::optional<TransferRow>>> TransferSide::readTransfer() {
+  TransferRow key;
+  key.uuid = vm_;
+  co_return co_await readRow(*device_, key);
+}
+
+Task<Status> TransferSide::write(TransferRow row, std::vector<std::string_view> columns) {
+  AnyRow any{std::move(row)};
+  co_await turn_.acquire();
+  auto status = co_await device_->write(std::move(any), std::move(columns));
+  turn_.release();
+  co_return status;
+}
+
+Task<Status> TransferSide::waitFor(TransferOper reached, Seen seen, bool untilAborted) {
+  Backoff backoff;
+  auto giveUpAt = Clock::now() + longestWait;
+  for (;;) {
+    auto row = co_await readTransfer();
+    if (!row) co_return failure(row.error());
+    if (!*row) co_return failure(device_->name() + " has lost the transfer; was its vmmigd restarted?");
+    const auto& is = **row;
+    if (is.epoch > epoch_)
+      co_return failure(SnmpStatus::inconsistentValue,
+                        device_->name() + " was claimed by another manager with the newer epoch " + std::to_string(is.epoch));
+    if (is.epoch == epoch_) {
+      if (seen) seen(is);
+      if (is.operStatus == reached || (untilAborted && isTakenBack(is.operStatus))) co_return Status{};
+      if (isTakenBack(is.operStatus))
+        co_return failure(SnmpStatus::inconsistentValue, device_->name() + " says " + std::string{labelOf(is.operStatus)} + ": " +
+                                                             (is.error.value.empty() ? "see its log" : is.error.value));
+    }
+    if (givenUp_ && !untilAborted) co_return failure(SnmpStatus::inconsistentValue, "it is taken back");
+    if (Clock::now() > giveUpAt)
+      co_return failure(device_->name() + " is still " + std::string{labelOf(is.operStatus)} + "; see its log");
+    co_await sleepFor(loop_, backoff.next());
+  }
+}
+
+TransferRow TransferSide::rowWith(TransferAdmin wanted) const {
+  TransferRow row;
+  row.uuid = vm_;
+  row.role = role_;
+  row.epoch = {epoch_};
+  row.adminStatus = wanted;
+  return row;
+}
+
+}  // namespace vmmig

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "subagent/image_rows.h"
+
+#include "mibs/registry.h"
+
+namespace vmmig {
+
+ImageRows::Entry& ImageRows::put(const AnyRow& row, Clock::time_point at) {
+  auto [place, isNew] = entries_.try_emplace(image::packKey(row));
+  if (!isNew) digest_.remove(unpack(*place));
+  place->second.octets = image::packRow(row, image::Form::full);
+  place->second.at = at;
+  digest_.add(row);
+  return place->second;
+}
+
+void ImageRows::erase(const AnyRow& key) {
+  if (auto found = find(key); found != entries_.end()) erase(found);
+}
+
+ImageRows::Map::iterator ImageRows::erase(Map::iterator at) {
+  digest_.remove(unpack(*at));
+  return entries_.erase(at);
+}
+
+AnyRow ImageRows::unpack(const Map::value_type& entry) const {
+  // The key begins with the table's number (image::packKey), and the octets are our own packing: neither can fail.
+  auto subid = OerReader{entry.first}.uint16();
+  return image::unpackRow(*mib::table(*subid), vm_, entry.second.octets).value();
+}
+
+}  // namespace vmmig

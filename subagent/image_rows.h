@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The moving rows of one VM as a transfer knows them, packed to be small, with their count and digest always up to date.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "common/event_loop.h"
+#include "mibs/image.h"
+
+namespace vmmig {
+
+class ImageRows {
+ public:
+  struct Entry {
+    std::string octets;        // image::packRow, full
+    Clock::time_point at;      // when its clock columns were true
+    std::uint32_t seenIn = 0;  // the number of the reading that saw it last
+    bool created = false;      // destination: made on the device by this transfer
+  };
+  /// By image::packKey, hence table after table. Iterators stay valid while others are put and erased.
+  using Map = std::map<std::string, Entry>;
+
+  explicit ImageRows(const Uuid& vm) : vm_(vm) {}
+
+  const Map& entries() const { return entries_; }
+  Map& entries() { return entries_; }
+  Map::iterator find(const AnyRow& row) { return entries_.find(image::packKey(row)); }
+
+  /// Adds it, or replaces the one of its key; what is known of that one besides its columns stays.
+  Entry& put(const AnyRow& row, Clock::time_point at);
+  void erase(const AnyRow& key);
+  Map::iterator erase(Map::iterator at);
+
+  /// The row itself, as put.
+  AnyRow unpack(const Map::value_type& entry) const;
+
+  const image::Digest& digest() const { return digest_; }
+  std::uint32_t size() const { return digest_.rows(); }
+
+ private:
+  Uuid vm_;
+  Map entries_;
+  image::Digest digest_;
+};
+
+}  // namespace vmmig

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "subagent/image_staging.h"
+
+namespace vmmig {
+
+namespace {
+
+const image::End* endOf(const std::vector<image::Record>& records) {
+  return records.empty() ? nullptr : std::get_if<image::End>(&records.back());
+}
+
+}  // namespace
+
+Result<std::vector<image::Record>> ImageStaging::check(std::uint32_t number, const std::string& data) const {
+  if (auto here = chunks_.find(number); here != chunks_.end()) {
+    if (here->second == data) return std::vector<image::Record>{};
+    return failure(SnmpStatus::inconsistentValue, "it arrived before with another content; abort, and begin again with a higher epoch");
+  }
+  if (number > limits_.maxChunks)
+    return failure(SnmpStatus::inconsistentName, "this device takes " + std::to_string(limits_.maxChunks) + " chunks of an image");
+  if (endNumber_ && number > *endNumber_)
+    return failure(SnmpStatus::inconsistentName, "the image ended with chunk " + std::to_string(*endNumber_));
+  if (octets_ + data.size() > limits_.maxOctets)
+    return failure(SnmpStatus::resourceUnavailable, "this device takes " + std::to_string(limits_.maxOctets) + " octets of an image");
+  auto records = image::readChunk(vm_, data);
+  if (!records) return records;
+  if (endOf(*records) && !chunks_.empty() && (endNumber_ || chunks_.rbegin()->first > number))
+    return failure(SnmpStatus::inconsistentValue, "it has an end mark, but is not the last chunk");
+  if (rows_.size() + records->size() > limits_.maxRows)
+    return failure(SnmpStatus::resourceUnavailable, "this device takes " + std::to_string(limits_.maxRows) + " rows of an image");
+  return records;
+}
+
+void ImageStaging::take(std::uint32_t number, const std::string& data, Clock::time_point now) {
+  auto [place, isNew] = chunks_.try_emplace(number, data);
+  if (!isNew) return;
+  octets_ += data.size();
+  auto records = image::readChunk(vm_, data);
+  if (const auto* end = records ? endOf(*records) : nullptr) {
+    endNumber_ = number;
+    end_ = *end;
+  }
+  for (auto next = chunks_.find(inOrder_ + 1); next != chunks_.end() && next->first == inOrder_ + 1; ++next) {
+    ++inOrder_;
+    octetsInOrder_ += next->second.size();
+    apply(next->second, now);
+  }
+}
+
+void ImageStaging::apply(const std::string& data, Clock::time_point now) {
+  auto records = image::readChunk(vm_, data);
+  if (!records) return;  // check() has read it
+  for (const auto& record : *records) {
+    if (const auto* put = std::get_if<image::Put>(&record)) rows_.put(put->row, now);
+    if (const auto* removed = std::get_if<image::Remove>(&record)) rows_.erase(removed->key);
+  }
+}
+
+}  // namespace vmmig

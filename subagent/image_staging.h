@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The destination's end of a packed image: chunks that arrive in any order, each once, and the rows that they come to as far as
+// the chunks have no gap.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "subagent/image_rows.h"
+#include "subagent/transfer_limits.h"
+
+namespace vmmig {
+
+class ImageStaging {
+ public:
+  ImageStaging(const Uuid& vm, const TransferLimits& limits) : vm_(vm), limits_(limits), rows_(vm) {}
+
+  /// May this chunk come? Its records when it is new, none when it is here already. Errors: inconsistentName (no such number),
+  /// inconsistentValue (not what this number was, or not its place), resourceUnavailable, wrongEncoding, wrongValue.
+  Result<std::vector<image::Record>> check(std::uint32_t number, const std::string& data) const;
+  /// Keeps a chunk that check() allowed, and applies what has no gap any more.
+  void take(std::uint32_t number, const std::string& data, Clock::time_point now);
+
+  /// By number.
+  const std::map<std::uint32_t, std::string>& chunks() const { return chunks_; }
+  /// Chunks 1..n are here, and so many octets of them.
+  std::uint32_t inOrder() const { return inOrder_; }
+  std::uint64_t octetsInOrder() const { return octetsInOrder_; }
+  bool isComplete() const { return endNumber_ && inOrder_ == *endNumber_; }
+  /// What the end mark says; the image is complete.
+  const image::End& end() const { return *end_; }
+  /// Are the rows those of the end mark?
+  bool isWhole() const { return isComplete() && rows_.size() == end_->rows && rows_.digest().octets() == end_->digest; }
+
+  ImageRows& rows() { return rows_; }
+  const ImageRows& rows() const { return rows_; }
+  /// The rows stay; their chunks are not needed any more.
+  void dropChunks() { chunks_.clear(); }
+
+ private:
+  void apply(const std::string& data, Clock::time_point now);
+
+  Uuid vm_;
+  const TransferLimits& limits_;
+  std::map<std::uint32_t, std::string> chunks_;
+  std::uint64_t octets_ = 0;
+  std::uint32_t inOrder_ = 0;
+  std::uint64_t octetsInOrder_ = 0;
+  std::optional<std::uint32_t> endNumber_;
+  std::optional<image::End> end_;
+  ImageRows rows_;
+};
+
+}  // namespace vmmig

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A ctnetlink dump as a RowCursor: one recvmsg a call; the kernel goes on with the dump only when it is read.
+#pragma once
+
+#include "subagent/back_end.h"
+#include "subagent/linux_netlink.h"
+#include "subagent/linux_sysctl.h"
+#include "subagent/tcp_conn_tuples.h"
+
+namespace vmmig {
+
+class ConntrackCursor final : public RowCursor {
+ public:
+  /// Which entries the kernel leaves out: those whose status, under the mask, is another. 0, 0: none.
+  struct StatusFilter {
+    std::uint32_t status = 0;
+    std::uint32_t mask = 0;
+  };
+
+  ConntrackCursor(Vm vm, const TcpTimeouts& timeouts, StatusFilter filter = {});
+
+  Result<bool> next(std::vector<AnyRow>& rows) override;
+  /// The same, as structs.
+  Result<bool> next(std::vector<TcpConnRow>& rows);
+
+ private:
+  Status start();
+  Status takeMessage(const nlmsghdr* message, std::vector<TcpConnRow>& rows);
+  bool isRepeated(const TcpConnRow& row) const;
+
+  Vm vm_;
+  TcpTimeouts timeouts_;
+  StatusFilter filter_;
+  std::optional<NetlinkSocket> socket_;
+  bool ended_ = false;
+  std::vector<TcpConnRow> last_;  // of the message before
+};
+
+}  // namespace vmmig

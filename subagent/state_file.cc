@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "subagent/state_file.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "common/log.h"
+#include "common/unique_fd.h"
+#include "mibs/registry.h"
+#include "mibs/row_json.h"
+
+namespace vmmig {
+
+namespace {
+
+using nlohmann::json;
+constexpr int formatVersion = 1;
+
+tl::unexpected<Error> cannotWrite(const std::string& path, int error) {
+  return failure("The state file " + path + " cannot be written (" + std::strerror(error) +
+                 "); make room or mend the permissions of its directory");
+}
+
+Status writeAll(int fd, const std::string& path, std::string_view text) {
+  while (!text.empty()) {
+    auto written = ::write(fd, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return cannotWrite(path, errno);
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (::fsync(fd) != 0) return cannotWrite(path, errno);
+  return {};
+}
+
+}  // namespace
+
+StateFile::StateFile(std::string path) : path_(std::move(path)) {
+  if (!path_.empty()) load();
+}
+
+void StateFile::load() {
+  std::ifstream file{path_, std::ios::binary};
+  if (!file) {
+    if (errno != ENOENT) log::error("The state file " + path_ + " cannot be read (" + std::strerror(errno) + "); starting without it");
+    return;
+  }
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!parse(text.str())) keepAside("it is damaged");
+}
+
+bool StateFile::parse(const std::string& text) {
+  auto document = json::parse(text, nullptr, false);
+  if (!document.is_object()) return false;
+  auto version = document.find("version");
+  auto tables = document.find("tables");
+  if (version == document.end() || *version != formatVersion || tables == document.end() || !tables->is_object()) return false;
+  bool whole = true;
+  for (const auto& [name, rows] : tables->items()) {
+    const auto* table = mib::table(name);
+    if (!table || !rows.is_array()) {
+      whole = false;
+      continue;
+    }
+    for (const auto& object : rows) {
+      auto row = rowFromJson(*table, object);
+      if (row)
+        put(*row);
+      else
+        log::error("The state file " + path_ + " has a row of " + name + " that cannot be used: " + row.error().text);
+      whole = whole && row.has_value();
+    }
+  }
+  return whole;
+}
+
+void StateFile::keepAside(const std::string& why) {
+  auto aside = path_ + ".damaged";
+  std::error_code error;
+  std::filesystem::copy_file(path_, aside, std::filesystem::copy_options::overwrite_existing, error);
+  log::error("The state file " + path_ + " is not used as a whole: " + why + "; " +
+             (error ? "it could not be kept aside (" + error.message() + ")" : "a copy is kept as " + aside) +
+             ". Check each VM's rows on this device by hand");
+}
+
+std::vector<AnyRow> StateFile::rows(const TableInfo& table) const {
+  std::vector<AnyRow> result;
+  if (auto found = tables_.find(&table); found != tables_.end())
+    for (const auto& [index, row] : found->second) result.push_back(row);
+  return result;
+}
+
+void StateFile::put(const AnyRow& row) { tables_[&row.table()].insert_or_assign(row.index(), row); }
+
+void StateFile::remove(const AnyRow& key) { tables_[&key.table()].erase(key.index()); }
+
+void StateFile::putVms(const VmRegistry& registry) {
+  tables_[&TableOf<VmRow>::info].clear();
+  tables_[&TableOf<VmAddressRow>::info].clear();
+  for (const auto& [uuid, row] : registry.vms()) put(AnyRow{row});
+  for (const auto& [index, row] : registry.addresses()) put(AnyRow{row});
+}
+
+Status StateFile::save() {
+  if (path_.empty()) return {};
+  json tables = json::object();
+  for (const auto& [table, rows] : tables_) {
+    auto& array = tables[std::string{table->name}] = json::array();
+    for (const auto& [index, row] : rows) array.push_back(toJson(row));
+  }
+  // Text of peers is UTF-8 when it arrives over SNMP; a back end's may not be, and must not end the process.
+  auto text = json{{"version", formatVersion}, {"tables", tables}}.dump(1, ' ', false, json::error_handler_t::replace);
+  auto beside = path_ + ".new";
+  UniqueFd fd{::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
+  if (!fd) return cannotWrite(beside, errno);
+  if (auto written = writeAll(fd.get(), beside, text); !written) return written;
+  if (std::rename(beside.c_str(), path_.c_str()) != 0) return cannotWrite(path_, errno);
+  // The new name is on the disk only when the directory is.
+  auto directory = std::filesystem::path{path_}.parent_path();
+  UniqueFd parent{::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (!parent || ::fsync(parent.get()) != 0) return cannotWrite(path_, errno);
+  return {};
+}
+
+}  // namespace vmmig

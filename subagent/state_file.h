@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What vmmigd must know again after kill -9: rows of the tables that live in its memory (VMs, addresses, transfers), as JSON in
+// one small file that is replaced as a whole.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "mibs/row.h"
+#include "subagent/vm_registry.h"
+
+namespace vmmig {
+
+class StateFile {
+ public:
+  /// Reads what is there. A file that is damaged, or the rows of it that are, is kept aside as PATH.damaged and told in the log:
+  /// an agent that starts without its memory is better than one that does not start. An empty path keeps nothing.
+  explicit StateFile(std::string path);
+
+  /// The rows of a table that are kept now: after the construction those of the file.
+  std::vector<AnyRow> rows(const TableInfo& table) const;
+
+  /// What the next save() writes.
+  void put(const AnyRow& row);
+  void remove(const AnyRow& key);
+  /// The VMs and addresses exactly as the registry has them.
+  void putVms(const VmRegistry& registry);
+
+  /// On the disk when it answers without an error: written beside, fsync(2), rename(2), so that a crash leaves the old file or the
+  /// new one. The caller saves before the step that the rows describe.
+  Status save();
+
+ private:
+  void load();
+  bool parse(const std::string& text);
+  void keepAside(const std::string& why);
+
+  std::string path_;
+  std::map<const TableInfo*, std::map<Oid, AnyRow>> tables_;
+};
+
+}  // namespace vmmig

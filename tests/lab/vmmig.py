@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""vmmig in the lab: one vmmigd beside each snmpd (devices on the firewalls, hypervisors on the hosts), `vmmig serve` in mgr.
+
+Each program has a directory of its own with its configuration, and finds nothing of the machine's.
+"""
+
+import json
+import os
+
+from .netns import wait_until
+from .privilege import LabError
+from .snmpd import MIB_ROOT, Client
+from .topology import DEVICES, VM4, VM6, VM_MAC
+
+VM_UUID = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
+VM_NAME = "web-1"
+FIREWALLS, HOSTS = ("fw-a", "fw-b"), ("host-a", "host-b")
+
+OBJECTS = f"{MIB_ROOT}.1.1"  # vmMigObjects
+VM_INDEX = ".".join(str(octet) for octet in bytes.fromhex(VM_UUID.replace("-", "")))
+TRANSFER_OPER_STATUS = f"{OBJECTS}.11.1.4.{VM_INDEX}"
+OPER_STATUS = ("tracking", "freezing", "frozen", "releasing", "released", "prepared", "committing", "committed", "done",
+               "aborting", "aborted", "failed", "expired")
+
+AGENT_CONF = """\
+# Written by tests/lab/vmmig.py.
+agentx-socket = unix:{agentx}
+role = {role}
+{back_end}host-name = {name}
+state-directory = {state}
+log-level = {log_level}
+"""
+
+
+def program(name):
+    """The path of a program that make has built: in $VMMIG_BUILDDIR, or in build/."""
+    top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    path = os.path.join(os.environ.get("VMMIG_BUILDDIR", os.path.join(top, "build")), name)
+    if not os.access(path, os.X_OK):
+        raise LabError(f"{path} is not there; build it (./dev build), or say where with VMMIG_BUILDDIR")
+    return path
+
+
+class Agent:
+    """One vmmigd, in the device's or the hypervisor's role."""
+
+    def __init__(self, lab, name, log_level):
+        self.lab, self.name = lab, name
+        self.directory = os.path.join(lab.directory, f"vmmigd-{name}")
+        self.state = os.path.join(self.directory, "state")
+        os.makedirs(self.state, mode=0o700)
+        self.conf = os.path.join(self.directory, "vmmigd.conf")
+        device = name in FIREWALLS
+        with open(self.conf, "w") as file:
+            file.write(AGENT_CONF.format(agentx=lab.snmpd[name].agentx, role="device" if device else "hypervisor",
+                                         back_end="back-end = linux\n" if device else "", name=name, state=self.state,
+                                         log_level=log_level))
+        self.process = None
+
+    def start(self):
+        """Start it, without waiting; see wait_ready()."""
+        env = {"SNMP_PERSISTENT_DIR": self.directory, "SNMPCONFPATH": self.directory, "MIBS": ""}
+        self.process = self.lab.start(self.name, f"vmmigd-{self.name}", program("vmmigd"), "-f", "--config", self.conf,
+                                      env=env)
+        return self
+
+    def wait_ready(self, seconds=5):
+        """Until it answers through its snmpd."""
+        def answers():
+            text = self.lab.nms.command("snmpget", "-Oqv", "-r0", f"tcp:{DEVICES[self.name]}", f"{OBJECTS}.1.1.0", check=False)
+            return text.returncode == 0 and "No Such" not in text.stdout
+        self.process.wait(answers, seconds, f"answering through snmpd-{self.name}")
+        return self
+
+    def kill(self):
+        self.process.kill()
+
+    def memory_kib(self):
+        """Resident, from /proc."""
+        with open(f"/proc/{self.process.pid}/status") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+
