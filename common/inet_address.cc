@@ -45,6 +45,7 @@ std::string toString(const InetAddress& address) {
 }
 
 std::optional<InetAddress> parseInetAddress(std::string_view text) {
+  if (text.find('\0') != text.npos) return std::nullopt;  // inet_pton would stop there
   std::string terminated{text};
   std::array<std::uint8_t, 16> octets{};
   if (inet_pton(AF_INET, terminated.c_str(), octets.data()) == 1) return InetAddress::v4(octets.data());

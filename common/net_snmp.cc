@@ -2,10 +2,12 @@
 // One of the few files that see Net-SNMP's headers.
 #include "common/net_snmp.h"
 
-// net-snmp-config.h must come first, and defines what autoconf's own config.h would.
+// Net-SNMP's headers need this order, which the empty lines keep.
 #include <net-snmp/net-snmp-config.h>
-// (keeps clang-format from sorting it behind)
+
 #include <net-snmp/net-snmp-includes.h>
+
+#include <net-snmp/library/large_fd_set.h>
 
 #include <algorithm>
 
@@ -127,7 +129,9 @@ int logged(int, int, void* message, void*) {
   while (text.ends_with('\n')) text.remove_suffix(1);
   if (text.empty()) return 0;
   // What the library says below a warning is about its own workings.
-  auto level = line->priority <= LOG_ERR ? log::Level::error : line->priority == LOG_WARNING ? log::Level::warning : log::Level::debug;
+  auto level = line->priority <= LOG_ERR       ? log::Level::error
+               : line->priority == LOG_WARNING ? log::Level::warning
+                                               : log::Level::debug;
   log::write(level, std::string{"Net-SNMP: "} + std::string{text});
   return 0;
 }

@@ -28,8 +28,8 @@ inline Task<> work(std::shared_ptr<Jobs> jobs) {
 
 }  // namespace detail
 
-/// Runs job(0) to job(count - 1), started in this order, at most `limit` under way; ends when all have ended. To end early, let the
-/// jobs that are left return at once.
+/// Runs job(0) to job(count - 1), started in this order, at most `limit` under way; ends when all have ended. To end early, let
+/// the jobs that are left return at once.
 inline Task<> forEachAtOnce(std::size_t count, std::size_t limit, std::function<Task<>(std::size_t)> job) {
   auto workers = std::min(count, limit);
   if (workers == 0) co_return;

@@ -48,7 +48,8 @@ std::vector<smi::VarBind> creation(const AnyRow& row, const AnyRow& fresh) {
   return varbinds;
 }
 
-// What createAndGo would have left: every column; StorageType only where it is not the default, since not every row's can be written.
+// What createAndGo would have left: every column; StorageType only where it is not the default, since not every row's can be
+// written.
 std::vector<smi::VarBind> replacement(const AnyRow& row, const AnyRow& fresh) {
   std::vector<smi::VarBind> varbinds;
   auto index = row.index();
@@ -76,7 +77,8 @@ struct Device::Batch {
   bool creates = false;
 
   bool hasRoomFor(const std::vector<smi::VarBind>& more, std::size_t size) const {
-    return rows.empty() || (rows.size() < rowsPerSet && varbinds.size() + more.size() <= varbindsPerSet && octets + size <= octetsPerPdu);
+    return rows.empty() ||
+           (rows.size() < rowsPerSet && varbinds.size() + more.size() <= varbindsPerSet && octets + size <= octetsPerPdu);
   }
   static void append(std::vector<Batch>& batches, const AnyRow& row, std::vector<smi::VarBind> varbinds, bool creates) {
     std::size_t size = 0;
@@ -102,7 +104,8 @@ Task<Result<Response>> Device::exactGet(std::vector<Oid> names) {
     auto response = co_await session_->get(part);
     if (!response) co_return named(response.error());
     if (response->status != SnmpStatus::noError) co_return failure(response->status, describeError(name_, *response));
-    if (response->varbinds.size() != part.size()) co_return failure(name_ + ": a GET was answered with another number of varbinds");
+    if (response->varbinds.size() != part.size())
+      co_return failure(name_ + ": a GET was answered with another number of varbinds");
     std::move(response->varbinds.begin(), response->varbinds.end(), std::back_inserter(whole.varbinds));
   }
   co_return whole;
@@ -125,7 +128,8 @@ Task<Result<std::optional<AnyRow>>> Device::read(AnyRow key, std::vector<std::st
     if (value.isException()) continue;
     any = true;
     if (key.set(*wanted[i], value) != SnmpStatus::noError)
-      co_return failure(name_ + ": " + std::string{wanted[i]->name} + " has the value " + smi::toString(value) + ", which its syntax does not allow");
+      co_return failure(name_ + ": " + std::string{wanted[i]->name} + " has the value " + smi::toString(value) +
+                        ", which its syntax does not allow");
   }
   co_return any ? std::optional{key} : std::nullopt;
 }
@@ -178,7 +182,8 @@ Task<Status> Device::create(std::vector<AnyRow> rows) {
 Task<Status> Device::destroy(std::vector<AnyRow> rows) {
   std::vector<Batch> batches;
   for (const auto& row : rows) {
-    if (!row.table().rowStatus()) co_return failure(name_ + ": rows of " + std::string{row.table().name} + " cannot be destroyed");
+    if (!row.table().rowStatus())
+      co_return failure(name_ + ": rows of " + std::string{row.table().name} + " cannot be destroyed");
     std::vector<smi::VarBind> varbinds{rowStatusOf(row, RowStatus::destroy)};
     Batch::append(batches, row, std::move(varbinds), false);
   }
@@ -246,11 +251,14 @@ std::string_view advice(SnmpStatus status) {
     case SnmpStatus::noAccess:
     case SnmpStatus::authorizationError:
       return "this SNMP user has no write view (or read view) of it; check access and view in the device's snmpd.conf";
-    case SnmpStatus::notWritable: return "nothing there can be written; does vmmigd run on the device, and is the object writable?";
+    case SnmpStatus::notWritable:
+      return "nothing there can be written; does vmmigd run on the device, and is the object writable?";
     case SnmpStatus::resourceUnavailable: return "the device is full; see vmMigMaxRows and vmMigHealthText (vmmig show)";
     case SnmpStatus::commitFailed: return "the device could not do it; see vmmigd's log on the device";
-    case SnmpStatus::undoFailed: return "the device could neither do it nor take it back; see vmmigd's log and compare (vmmig diff)";
-    case SnmpStatus::inconsistentName: return "the row cannot exist there now; is the VM known on the device, and is it the VM's address?";
+    case SnmpStatus::undoFailed:
+      return "the device could neither do it nor take it back; see vmmigd's log and compare (vmmig diff)";
+    case SnmpStatus::inconsistentName:
+      return "the row cannot exist there now; is the VM known on the device, and is it the VM's address?";
     case SnmpStatus::inconsistentValue: return "the value does not fit the row's present state";
     default: return "";
   }

@@ -31,8 +31,8 @@ class Device {
   /// SETs the named columns of one row in one PDU.
   Task<Status> write(AnyRow row, std::vector<std::string_view> columns);
   /// Creates rows (createAndGo with every column that differs from its default, and the required ones), several a PDU, all or
-  /// nothing a PDU; a row that exists is replaced: every column that can be written gets this row's value. PDUs may pass each other:
-  /// rows that need others (addresses their VM) come in a later call. After an error some PDUs may have been carried out.
+  /// nothing a PDU; a row that exists is replaced: every column that can be written gets this row's value. PDUs may pass each
+  /// other: rows that need others (addresses their VM) come in a later call. After an error some PDUs may have been carried out.
   Task<Status> create(std::vector<AnyRow> rows);
   /// A row that is not there is no error. Several rows a PDU, as create().
   Task<Status> destroy(std::vector<AnyRow> rows);

@@ -13,7 +13,10 @@ namespace vmmig {
 
 class RowCopier {
  public:
-  RowCopier(Device& source, Device& destination, Uuid vm) : source_(source), destination_(destination), vm_(vm) {}
+  /// halfWritten: a killed predecessor may have begun to write, so undo() clears the destination.
+  enum class Found { clean, halfWritten };
+  RowCopier(Device& source, Device& destination, Uuid vm, Found found = Found::clean)
+      : source_(source), destination_(destination), vm_(vm), touched_(found == Found::halfWritten) {}
 
   /// Reads all rows that move. `frozen` is the source's transfer: what is about to die by itself is left out as it did.
   Task<Status> read(TransferRow frozen);
@@ -35,7 +38,7 @@ class RowCopier {
   std::vector<AnyRow> rows_;
   std::vector<AnyRow> stale_;  // the destination's own, from before
   std::uint32_t missing_ = 0;
-  bool touched_ = false;
+  bool touched_;
 };
 
 }  // namespace vmmig

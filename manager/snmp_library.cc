@@ -85,7 +85,8 @@ Status SessionTemplate::Parts::setTimes() {
   };
   if (!options.timeoutSeconds.empty()) {
     auto seconds = number(options.timeoutSeconds);
-    if (!seconds || *seconds < 0.001) return failure("-t " + options.timeoutSeconds + " is no timeout: give seconds, such as 1 or 0.5");
+    if (!seconds || *seconds < 0.001)
+      return failure("-t " + options.timeoutSeconds + " is no timeout: give seconds, such as 1 or 0.5");
     session.timeout = static_cast<long>(*seconds * 1e6);
   }
   if (!options.retries.empty()) {
@@ -120,14 +121,20 @@ Status SessionTemplate::Parts::setKey(std::string& passphrase, const char* what,
 
 Status SessionTemplate::Parts::setSecurity() {
   if (session.version != SNMP_VERSION_3) return {};
-  for (auto [letter, value] : {std::pair{'u', &options.user}, {'l', &options.level}, {'a', &options.authProtocol},
-                               {'x', &options.privProtocol}, {'n', &options.context}})
+  for (auto [letter, value] : {std::pair{'u', &options.user},
+                               {'l', &options.level},
+                               {'a', &options.authProtocol},
+                               {'x', &options.privProtocol},
+                               {'n', &options.context}})
     if (auto status = argument(letter, *value); !status) return status;
-  auto status = setKey(options.authPassphrase, "authentication (-A)", USM_AUTH_KU_LEN, session.securityAuthKey, session.securityAuthKeyLen);
-  if (status) status = setKey(options.privPassphrase, "privacy (-X)", USM_PRIV_KU_LEN, session.securityPrivKey, session.securityPrivKeyLen);
+  auto status =
+      setKey(options.authPassphrase, "authentication (-A)", USM_AUTH_KU_LEN, session.securityAuthKey, session.securityAuthKeyLen);
+  if (status)
+    status = setKey(options.privPassphrase, "privacy (-X)", USM_PRIV_KU_LEN, session.securityPrivKey, session.securityPrivKeyLen);
   if (!status) return status;
   if (options.user.empty() && !netsnmp_ds_get_string(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_SECNAME))
-    return failure("no SNMPv3 user is given: set defSecurityName (and level, protocols, passphrases) in ~/.snmp/snmp.conf, or use -u");
+    return failure(
+        "no SNMPv3 user is given: set defSecurityName (and level, protocols, passphrases) in ~/.snmp/snmp.conf, or use -u");
   return {};
 }
 
@@ -177,7 +184,8 @@ std::string explain(int snmpError) {
     case SNMPERR_USM_AUTHENTICATIONFAILURE:
       return "authentication failed: check the authentication passphrase and protocol (defAuthPassphrase, defAuthType; -A, -a)";
     case SNMPERR_DECRYPTION_ERR:
-      return "it could not decrypt the request: check the privacy passphrase and protocol (defPrivPassphrase, defPrivType; -X, -x)";
+      return "it could not decrypt the request: check the privacy passphrase and protocol (defPrivPassphrase, defPrivType; -X, "
+             "-x)";
     case SNMPERR_UNSUPPORTED_SEC_LEVEL:
     case SNMPERR_USM_UNSUPPORTEDSECURITYLEVEL:
       return "the SNMPv3 user cannot be used at this security level: check passphrases and level (defSecurityLevel authPriv; -l)";

@@ -13,8 +13,8 @@ struct snmp_session;  // netsnmp_session
 
 namespace vmmig::snmp {
 
-/// Initialises Net-SNMP (snmp.conf, USM, log) at the first call. It loads no MIB modules, since we have ours built in, and neither reads nor
-/// writes persistent files.
+/// Initialises Net-SNMP (snmp.conf, USM, log) at the first call. It loads no MIB modules, since we have ours built in, and
+/// neither reads nor writes persistent files.
 void initialise();
 
 /// snmpcmd(1)'s -d and -D.
@@ -31,8 +31,8 @@ class SessionTemplate {
   ~SessionTemplate();
 
   snmp_session& session();
-  /// Over a stream a request is sent once, and waited for as long as all tries over datagrams would take: a SET that ran late must
-  /// not run again.
+  /// Over a stream a request is sent once, and waited for as long as all tries over datagrams would take: a SET that ran late
+  /// must not run again.
   void sendOnce();
 
  private:

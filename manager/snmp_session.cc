@@ -124,7 +124,7 @@ class NetSnmpSession final : public SnmpSession {
   Handle handle_;
   int socket_ = -1;
   bool opening_ = false;
-  bool reopen_ = false;  // security failed: what we know of the engine may be stale
+  bool reopen_ = false;                               // security failed: what we know of the engine may be stale
   std::vector<std::function<void(Status)>> waiting_;  // for the opening that is under way
   std::unordered_set<Request*> requests_;
   std::vector<Request*> finished_;

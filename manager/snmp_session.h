@@ -21,7 +21,8 @@ struct SessionOptions {
   std::string timeoutSeconds, retries;
 };
 
-/// What a peer answered to one request: error-status noError and the varbinds, or the error and the index of the varbind at fault.
+/// What a peer answered to one request: error-status noError and the varbinds, or the error and the index of the varbind at
+/// fault.
 struct Response {
   SnmpStatus status = SnmpStatus::noError;
   std::size_t errorIndex = 0;  // from 1; 0 when the error is of no varbind
@@ -31,8 +32,8 @@ struct Response {
 class SnmpSession {
  public:
   virtual ~SnmpSession() = default;
-  /// An Error is a transport's or security's failure (no answer, unknown user, wrong digest) in a sentence that names the peer and
-  /// says what to do; an SNMP error-status is a Response.
+  /// An Error is a transport's or security's failure (no answer, unknown user, wrong digest) in a sentence that names the peer
+  /// and says what to do; an SNMP error-status is a Response.
   virtual Task<Result<Response>> get(std::vector<Oid> names) = 0;
   virtual Task<Result<Response>> getNext(std::vector<Oid> names) = 0;
   virtual Task<Result<Response>> getBulk(std::vector<Oid> names, int maxRepetitions) = 0;

@@ -52,7 +52,9 @@ Error connectError(int error) {
 /// Waits until a socket is writable: the loop itself only watches for reading.
 class Writable : public PollSource {
  public:
-  Writable(EventLoop& loop, int fd, std::function<void()> ready) : loop_(loop), fd_(fd), ready_(std::move(ready)) { loop_.attach(*this); }
+  Writable(EventLoop& loop, int fd, std::function<void()> ready) : loop_(loop), fd_(fd), ready_(std::move(ready)) {
+    loop_.attach(*this);
+  }
   ~Writable() override { loop_.detach(*this); }
   Writable(const Writable&) = delete;
   Writable& operator=(const Writable&) = delete;
@@ -154,7 +156,9 @@ Task<Result<Transport>> connectTransport(EventLoop& loop, std::string peer, Cloc
   auto family = tcpFamily(peer, target);
   if (family != TcpFamily::none) co_return co_await connectTcp(loop, family, target, timeout);
   Transport transport{netsnmp_transport_open_client("snmp", peer.c_str())};
-  if (!transport) co_return failure("the address \"" + peer + "\" cannot be used: check it, and the transport in front of it (udp, tcp, udp6, ...)");
+  if (!transport)
+    co_return failure("the address \"" + peer +
+                      "\" cannot be used: check it, and the transport in front of it (udp, tcp, udp6, ...)");
   co_return transport;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Transports for Net-SNMP sessions that never block the loop: the library's own TCP transport waits in connect(2), for minutes when
-// a device is gone.
+// Transports for Net-SNMP sessions that never block the loop: the library's own TCP transport waits in connect(2), for minutes
+// when a device is gone.
 #pragma once
 
 #include <memory>

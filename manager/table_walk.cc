@@ -69,7 +69,8 @@ Status TableWalk::digest(Group& group, const Response& response) {
   auto width = group.columns.size();
   // An agent may cut an answer short anywhere; what is left of an unfinished repetition is asked again.
   auto usable = response.varbinds.size() / width * width;
-  if (usable == 0) return failure(device_ + ": a GETBULK of " + std::to_string(width) + " columns was answered with fewer varbinds");
+  if (usable == 0)
+    return failure(device_ + ": a GETBULK of " + std::to_string(width) + " columns was answered with fewer varbinds");
   std::vector<bool> ended(width);
   for (std::size_t i = 0; i < usable; ++i) {
     const auto& [name, value] = response.varbinds[i];
@@ -83,7 +84,8 @@ Status TableWalk::digest(Group& group, const Response& response) {
     if (name <= group.last[which])
       return failure(device_ + ": the agent does not go on from " + toString(name) + " in a GETBULK: its OIDs do not increase");
     group.last[which] = name;
-    if (auto status = accept(*group.columns[which], behind(name, mib::oidOf(*table_, *group.columns[which])), value); !status) return status;
+    if (auto status = accept(*group.columns[which], behind(name, mib::oidOf(*table_, *group.columns[which])), value); !status)
+      return status;
   }
   for (std::size_t which = width; which-- > 0;) {
     if (!ended[which]) continue;

@@ -91,7 +91,10 @@ Task<Status> TransferSide::claim(std::uint32_t epoch, TransferPolicy policy, std
   }
   if (!status) co_return status;
   hasRow_ = true;
-  co_return co_await waitFor(isSource ? TransferOper::tracking : TransferOper::prepared, std::move(seen), false);
+  auto reached =
+      co_await waitFor(isSource ? TransferOper::tracking : TransferOper::prepared, std::move(seen), longestWait, false);
+  if (!reached) co_return failure(reached.error());
+  co_return Status{};
 }
 
 Task<Status> TransferSide::ask(TransferAdmin wanted) {
@@ -101,8 +104,19 @@ Task<Status> TransferSide::ask(TransferAdmin wanted) {
 
 Task<Status> TransferSide::reach(TransferAdmin wanted, TransferOper reached, Seen seen) {
   auto asked = co_await ask(wanted);
-  if (!asked) co_return asked;
-  co_return co_await waitFor(reached, std::move(seen), false);
+  if (!asked) {
+    // A request that is repeated may find its work done.
+    auto row = co_await readTransfer();
+    bool isSo = row && *row && (*row)->epoch == epoch_ && (*row)->operStatus == reached;
+    if (!isSo) co_return asked;
+  }
+  auto is = co_await waitFor(reached, std::move(seen), longestWait, false);
+  if (!is) co_return failure(is.error());
+  co_return Status{};
+}
+
+Task<Result<TransferRow>> TransferSide::follow(TransferOper reached, Seen seen) {
+  co_return co_await waitFor(reached, std::move(seen), std::chrono::hours{24}, false);
 }
 
 Task<Status> TransferSide::abort() {
@@ -112,7 +126,17 @@ Task<Status> TransferSide::abort() {
   if (isNothing) co_return Status{};
   auto asked = co_await ask(TransferAdmin::abort);
   if (!asked) co_return asked;
-  co_return co_await waitFor(TransferOper::aborted, {}, true);
+  auto is = co_await waitFor(TransferOper::aborted, nullptr, longestWait, true);
+  if (!is) co_return failure(is.error());
+  co_return Status{};
+}
+
+Task<Status> TransferSide::forget() {
+  VmRow key;
+  key.uuid = vm_;
+  std::vector<AnyRow> rows;
+  rows.emplace_back(key);
+  co_return co_await device_->destroy(std::move(rows));
 }
 
 Task<Status> TransferSide::keepAlive(std::uint32_t deadlineSeconds) {
@@ -136,9 +160,9 @@ Task<Status> TransferSide::write(TransferRow row, std::vector<std::string_view> 
   co_return status;
 }
 
-Task<Status> TransferSide::waitFor(TransferOper reached, Seen seen, bool untilAborted) {
+Task<Result<TransferRow>> TransferSide::waitFor(TransferOper reached, Seen seen, Clock::duration longest, bool untilAborted) {
   Backoff backoff;
-  auto giveUpAt = Clock::now() + longestWait;
+  auto giveUpAt = Clock::now() + longest;
   for (;;) {
     auto row = co_await readTransfer();
     if (!row) co_return failure(row.error());
@@ -149,7 +173,7 @@ Task<Status> TransferSide::waitFor(TransferOper reached, Seen seen, bool untilAb
                         device_->name() + " was claimed by another manager with the newer epoch " + std::to_string(is.epoch));
     if (is.epoch == epoch_) {
       if (seen) seen(is);
-      if (is.operStatus == reached || (untilAborted && isTakenBack(is.operStatus))) co_return Status{};
+      if (is.operStatus == reached || (untilAborted && isTakenBack(is.operStatus))) co_return is;
       if (isTakenBack(is.operStatus))
         co_return failure(SnmpStatus::inconsistentValue, device_->name() + " says " + std::string{labelOf(is.operStatus)} + ": " +
                                                              (is.error.value.empty() ? "see its log" : is.error.value));

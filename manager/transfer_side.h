@@ -39,12 +39,21 @@ class TransferSide {
   Task<Result<bool>> introduce(VmRow vm, std::vector<VmAddressRow> addresses);
   /// Claims the VM with an epoch and waits until the device tracks or is prepared.
   Task<Status> claim(std::uint32_t epoch, TransferPolicy policy, std::uint32_t deadlineSeconds, Seen seen);
+  /// Goes on with a claim of before.
+  void adopt(std::uint32_t epoch) {
+    epoch_ = epoch;
+    hasRow_ = true;
+  }
   /// Asks for a step and returns: who follows the row sees how it goes.
   Task<Status> ask(TransferAdmin wanted);
   /// Asks for a step and waits until it is over; what the device then says otherwise is an error.
   Task<Status> reach(TransferAdmin wanted, TransferOper reached, Seen seen);
+  /// Waits, however long, until the device says so.
+  Task<Result<TransferRow>> follow(TransferOper reached, Seen seen);
   /// Nothing to take back is a success too.
   Task<Status> abort();
+  /// The device need not know the VM any more.
+  Task<Status> forget();
   /// Starts the device's deadline anew.
   Task<Status> keepAlive(std::uint32_t deadlineSeconds);
   /// Whatever waits for the device gives up after its next answer.
@@ -53,7 +62,7 @@ class TransferSide {
  private:
   Task<Result<std::optional<TransferRow>>> readTransfer();
   Task<Status> write(TransferRow row, std::vector<std::string_view> columns);
-  Task<Status> waitFor(TransferOper reached, Seen seen, bool untilAborted);
+  Task<Result<TransferRow>> waitFor(TransferOper reached, Seen seen, Clock::duration longest, bool untilAborted);
   TransferRow rowWith(TransferAdmin wanted) const;
 
   EventLoop& loop_;

@@ -23,22 +23,22 @@ struct ReceivedNotification {
 
 class TrapListener {
  public:
-  /// What our engine is called unless told otherwise: fixed, so that `trapsess -e` in snmpd.conf can name it and snmpd never stalls
-  /// in a probe for it (enterprise 32473, text "vmmig-mgr").
+  /// What our engine is called unless told otherwise: fixed, so that `trapsess -e` in snmpd.conf can name it and snmpd never
+  /// stalls in a probe for it (enterprise 32473, text "vmmig-mgr").
   static constexpr std::string_view defaultEngineId = "0x80007ed904766d6d69672d6d6772";
 
   struct Options {
     std::string address = "udp:162";  // as in snmptrapd(8), several with commas; UDP over IPv4 or IPv6
-    /// Lines of snmptrapd.conf(5), and no others: `createUser`, `authUser`, `exactEngineID`, `disableAuthorization no`. Must not be
-    /// readable by others, since it holds passphrases.
+    /// Lines of snmptrapd.conf(5), and no others: `createUser`, `authUser`, `exactEngineID`, `disableAuthorization no`. Must not
+    /// be readable by others, since it holds passphrases.
     std::string usersFile;
     std::string engineId = {};  // "0x8000..."; empty: the users file's exactEngineID, or the default
   };
   using Handler = std::function<void(ReceivedNotification)>;
 
-  /// Binds the address and creates the users; one listener a process, since Net-SNMP has one engine a process. Open it before the first
-  /// SnmpSession. `handler` runs in the loop's thread, never inside a call of this class, and at most once for each notification
-  /// that a sender repeats within a short time is not promised: vmMigPhaseSequence tells repetitions.
+  /// Binds the address and creates the users; one listener a process, since Net-SNMP has one engine a process. `handler` runs in
+  /// the loop's thread, never inside a call of this class. A sender whose acknowledgement was lost sends again, and the handler
+  /// sees the notification twice: vmMigPhaseSequence tells.
   static Result<std::unique_ptr<TrapListener>> open(EventLoop& loop, Options options, Handler handler);
   virtual ~TrapListener() = default;
 

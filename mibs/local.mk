@@ -7,8 +7,29 @@ libmibs_a_SOURCES = \
   mibs/phase_table.h \
   mibs/registry.cc mibs/registry.h \
   mibs/row.cc mibs/row.h \
+  mibs/row_json.cc mibs/row_json.h \
   mibs/syntax.cc mibs/syntax.h \
   mibs/tcp_conn_table.h \
   mibs/transfer_table.h \
   mibs/vm_address_table.h \
   mibs/vm_table.h
+
+# The module, at the place in the OID tree that configure was told. Users have `mibdirs +$(datadir)/vmmig/mibs`; the few IETF
+# modules that it needs lie apart, for systems that have no better ones.
+mibsdir = $(datadir)/vmmig/mibs
+nodist_mibs_DATA = mibs/VM-MIGRATION-MIB.txt
+ietfmibsdir = $(mibsdir)/ietf
+dist_ietfmibs_DATA = \
+  mibs/ietf/HCNUM-TC.txt \
+  mibs/ietf/INET-ADDRESS-MIB.txt \
+  mibs/ietf/SNMP-FRAMEWORK-MIB.txt \
+  mibs/ietf/SNMPv2-CONF.txt \
+  mibs/ietf/SNMPv2-SMI.txt \
+  mibs/ietf/SNMPv2-TC.txt \
+  mibs/ietf/UUID-TC-MIB.txt
+EXTRA_DIST += mibs/VM-MIGRATION-MIB.txt.in
+CLEANFILES += mibs/VM-MIGRATION-MIB.txt
+
+mibs/VM-MIGRATION-MIB.txt: $(srcdir)/mibs/VM-MIGRATION-MIB.txt.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && \
+	  sed 's/@MIB_ROOT[_]SMI@/$(MIB_ROOT_SMI)/' $(srcdir)/mibs/VM-MIGRATION-MIB.txt.in > $@.tmp && mv $@.tmp $@

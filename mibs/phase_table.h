@@ -42,7 +42,7 @@ struct PhaseRow {
   MicrosecondsUtc time;                // of the last change
   Text<255> sourceHost;                // names as the inventory has them
   Text<255> destinationHost;
-  Octets<0, 252> macAddresses;         // the VM's, 6 octets each, when known
+  Octets<0, 252, 6> macAddresses;         // the VM's, 6 octets each, when known
   HoldStatus holdStatus = HoldStatus::none;
   Ranged<0, 3600000> holdDeadline;     // milliseconds; written with phase stopped: hold for so long; read: what is left
   HoldPolicy holdPolicy = HoldPolicy::require;

@@ -36,10 +36,11 @@ struct Syntax {
   std::span<const Label> labels = {};
   /// How a person reads it: text as such, addresses and UUIDs in their notation, everything else in hex.
   enum class Display { number, text, hex, address, uuid } display = Display::number;
+  std::int64_t step = 1;  // of the size: minimum, minimum + step...
 };
 
-/// OCTET STRING of Minimum..Maximum octets, shown in hex.
-template <std::size_t Minimum, std::size_t Maximum>
+/// OCTET STRING of Minimum, Minimum + Step... Maximum octets, shown in hex: <0, 6, 6> is SIZE (0 | 6).
+template <std::size_t Minimum, std::size_t Maximum, std::size_t Step = 1>
 struct Octets {
   std::string value;
   auto operator<=>(const Octets&) const = default;
@@ -104,7 +105,7 @@ inline SnmpStatus checkNumber(const smi::Value& value, const Syntax& syntax) {
 inline SnmpStatus checkSize(const smi::Value& value, const Syntax& syntax) {
   if (value.type != syntax.wire) return SnmpStatus::wrongType;
   auto size = static_cast<std::int64_t>(value.octets.size());
-  if (size < syntax.minimum || size > syntax.maximum) return SnmpStatus::wrongLength;
+  if (size < syntax.minimum || size > syntax.maximum || (size - syntax.minimum) % syntax.step != 0) return SnmpStatus::wrongLength;
   return SnmpStatus::noError;
 }
 
@@ -279,22 +280,23 @@ struct Codec<MicrosecondsUtc> {
   static constexpr Syntax syntax{Syntax::Base::counter64, smi::Type::counter64, 0, std::numeric_limits<std::int64_t>::max()};
   static smi::Value toValue(MicrosecondsUtc v) { return smi::Value::counter64(v.value); }
   static SnmpStatus fromValue(const smi::Value& value, MicrosecondsUtc& v) {
-    if (value.type != smi::Type::counter64) return SnmpStatus::wrongType;
-    v.value = static_cast<std::uint64_t>(value.number);
-    return SnmpStatus::noError;
+    auto status = detail::checkNumber(value, syntax);
+    if (status == SnmpStatus::noError) v.value = static_cast<std::uint64_t>(value.number);
+    return status;
   }
   static void encode(OerWriter& out, MicrosecondsUtc v) { out.uint64(v.value); }
   static bool decode(OerReader& in, MicrosecondsUtc& v) {
     auto n = in.uint64();
-    if (n) v.value = *n;
-    return n.has_value();
+    if (!n || *n > static_cast<std::uint64_t>(syntax.maximum)) return false;
+    v.value = *n;
+    return true;
   }
 };
 
-template <std::size_t Minimum, std::size_t Maximum>
-struct Codec<Octets<Minimum, Maximum>> {
-  using T = Octets<Minimum, Maximum>;
-  static constexpr Syntax syntax{Syntax::Base::octetString, smi::Type::octetString, Minimum, Maximum, {}, Syntax::Display::hex};
+template <std::size_t Minimum, std::size_t Maximum, std::size_t Step>
+struct Codec<Octets<Minimum, Maximum, Step>> {
+  using T = Octets<Minimum, Maximum, Step>;
+  static constexpr Syntax syntax{Syntax::Base::octetString, smi::Type::octetString, Minimum, Maximum, {}, Syntax::Display::hex, Step};
   static smi::Value toValue(const T& v) { return smi::Value::string(v.value); }
   static SnmpStatus fromValue(const smi::Value& value, T& v) {
     auto status = detail::checkSize(value, syntax);
@@ -304,7 +306,7 @@ struct Codec<Octets<Minimum, Maximum>> {
   static void encode(OerWriter& out, const T& v) { out.octets(v.value); }
   static bool decode(OerReader& in, T& v) {
     auto content = in.octets();
-    if (!content || content->size() < Minimum || content->size() > Maximum) return false;
+    if (!content || content->size() < Minimum || content->size() > Maximum || (content->size() - Minimum) % Step != 0) return false;
     v.value = *content;
     return true;
   }

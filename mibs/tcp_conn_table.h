@@ -98,7 +98,7 @@ struct TcpConnRow {
   std::int32_t remSeqAdjOffsetAfter = 0;
 
   std::uint32_t mark = 0;
-  Octets<0, 16> labels;  // connlabels: empty, or 16 octets, bit 0 the first octet's lowest as the kernel has it
+  Octets<0, 16, 16> labels;  // connlabels: empty, or 16 octets, bit 0 the first octet's lowest as the kernel has it
   Text<15> helper;       // empty: none
 
   StorageType storageType = StorageType::volatile_;

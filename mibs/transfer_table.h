@@ -64,7 +64,7 @@ struct TransferRow {
   std::uint32_t chunks = 0;      // source: chunks 1..n can be read; destination: chunks 1..n have arrived without a gap
   std::uint32_t octets = 0;      // of these chunks
   bool complete = false;         // the end mark is among them
-  Octets<0, 32> digest;          // SHA-256 of the rows (mibs/image.h): source: when frozen; destination: when committed
+  Octets<0, 32, 32> digest;          // SHA-256 of the rows (mibs/image.h): source: when frozen; destination: when committed
   Text<255> error;               // what went wrong, and what to do
   MicrosecondsUtc blockedTime;   // source: the VM's traffic was blocked
   MicrosecondsUtc lastReadTime;  // source: the last read ended

@@ -9,7 +9,7 @@ namespace vmmig {
 struct VmAddressRow {
   Uuid uuid;
   InetAddress address;
-  Octets<0, 6> macAddress;    // empty when unknown, else 6 octets
+  Octets<0, 6, 6> macAddress;    // empty when unknown, else 6 octets
   Ranged<0, 4094> vlan;       // IEEE 802.1Q VLAN ID; 0 when untagged or unknown
   StorageType storageType = StorageType::volatile_;
   RowStatus rowStatus = RowStatus::active;

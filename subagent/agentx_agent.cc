@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/agentx_agent.h"
 
-// net-snmp-config.h must come first.
+// Net-SNMP's headers need this order, which the empty lines keep.
 #include <net-snmp/net-snmp-config.h>
-// (keeps clang-format from sorting it behind)
+
 #include <net-snmp/net-snmp-includes.h>
+
 #include <net-snmp/agent/net-snmp-agent-includes.h>
 
+#include <net-snmp/agent/agent_callbacks.h>
+
+#include <cstdlib>
 #include <exception>
 #include <stdexcept>
 
@@ -98,6 +102,7 @@ int sessionStopped(int, int, void*, void* agent) {
 
 void configureLibrary(const std::string& socket) {
   net_snmp::captureLog();
+  ::setenv("MIBS", "", 1);  // our tables are built in
   const auto enable = [](int store, int which) { netsnmp_ds_set_boolean(store, which, 1); };
   // Our settings are vmmigd's alone: no snmp.conf, no modules, no persistent files.
   enable(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_READ_CONFIGS);

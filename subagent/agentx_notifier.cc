@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/agentx_notifier.h"
 
-// net-snmp-config.h must come first.
+// Net-SNMP's headers need this order, which the empty lines keep.
 #include <net-snmp/net-snmp-config.h>
-// (keeps clang-format from sorting it behind)
+
 #include <net-snmp/net-snmp-includes.h>
+
 #include <net-snmp/agent/net-snmp-agent-includes.h>
 
 #include <algorithm>

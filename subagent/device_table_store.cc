@@ -110,7 +110,8 @@ Status DeviceTableStore::check(const Change& change) {
   auto uuid = vmOf(change.after);
   const auto* row = registry_.find(uuid);
   if (!row)
-    return failure(SnmpStatus::inconsistentName, "VM " + toString(uuid) + " is not known here; create its row in vmMigVmTable first");
+    return failure(SnmpStatus::inconsistentName,
+                   "VM " + toString(uuid) + " is not known here; create its row in vmMigVmTable first");
   if (!row->tracked)
     return failure(SnmpStatus::inconsistentName, "VM " + toString(uuid) + " is not tracked here; set vmMigVmTracked first");
   if (change.kind == Change::Kind::remove) return {};

@@ -11,8 +11,8 @@
 
 namespace vmmig {
 
-/// An exact GET asks the device for the row. GETNEXT needs an order that no device keeps: it walks a sorted copy of the VM's rows,
-/// made anew when it has become old, and dropped when nobody walks any more.
+/// An exact GET asks the device for the row. GETNEXT needs an order that no device keeps: it walks a sorted copy of the VM's
+/// rows, made anew when it has become old, and dropped when nobody walks any more.
 class DeviceTableStore final : public RowStore {
  public:
   using Now = std::function<Clock::time_point()>;

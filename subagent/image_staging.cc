@@ -32,25 +32,27 @@ Result<std::vector<image::Record>> ImageStaging::check(std::uint32_t number, con
 }
 
 void ImageStaging::take(std::uint32_t number, const std::string& data, Clock::time_point now) {
-  auto [place, isNew] = chunks_.try_emplace(number, data);
-  if (!isNew) return;
-  octets_ += data.size();
   auto records = image::readChunk(vm_, data);
-  if (const auto* end = records ? endOf(*records) : nullptr) {
+  if (!records || !chunks_.try_emplace(number, data).second) return;
+  octets_ += data.size();
+  if (const auto* end = endOf(*records); end && !endNumber_) {
     endNumber_ = number;
     end_ = *end;
   }
+  if (number != inOrder_ + 1) return;
+  apply(*records, now);
+  octetsInOrder_ += data.size();
+  ++inOrder_;
+  // Those that waited for this one.
   for (auto next = chunks_.find(inOrder_ + 1); next != chunks_.end() && next->first == inOrder_ + 1; ++next) {
-    ++inOrder_;
+    if (auto waiting = image::readChunk(vm_, next->second)) apply(*waiting, now);
     octetsInOrder_ += next->second.size();
-    apply(next->second, now);
+    ++inOrder_;
   }
 }
 
-void ImageStaging::apply(const std::string& data, Clock::time_point now) {
-  auto records = image::readChunk(vm_, data);
-  if (!records) return;  // check() has read it
-  for (const auto& record : *records) {
+void ImageStaging::apply(const std::vector<image::Record>& records, Clock::time_point now) {
+  for (const auto& record : records) {
     if (const auto* put = std::get_if<image::Put>(&record)) rows_.put(put->row, now);
     if (const auto* removed = std::get_if<image::Remove>(&record)) rows_.erase(removed->key);
   }

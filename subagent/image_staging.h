@@ -39,7 +39,7 @@ class ImageStaging {
   void dropChunks() { chunks_.clear(); }
 
  private:
-  void apply(const std::string& data, Clock::time_point now);
+  void apply(const std::vector<image::Record>& records, Clock::time_point now);
 
   Uuid vm_;
   const TransferLimits& limits_;

@@ -24,10 +24,10 @@ struct StateName {
 };
 // The kernel's FIN_WAIT stands for both of RFC 9293's; an entry in NONE has seen no packet that counts.
 constexpr StateName stateNames[] = {
-    {TCP_CONNTRACK_SYN_SENT, TcpState::synSent},       {TCP_CONNTRACK_SYN_RECV, TcpState::synReceived},
-    {TCP_CONNTRACK_ESTABLISHED, TcpState::established}, {TCP_CONNTRACK_FIN_WAIT, TcpState::finWait1},
-    {TCP_CONNTRACK_CLOSE_WAIT, TcpState::closeWait},   {TCP_CONNTRACK_LAST_ACK, TcpState::lastAck},
-    {TCP_CONNTRACK_TIME_WAIT, TcpState::timeWait},     {TCP_CONNTRACK_CLOSE, TcpState::closed},
+    {TCP_CONNTRACK_SYN_SENT, TcpState::synSent},          {TCP_CONNTRACK_SYN_RECV, TcpState::synReceived},
+    {TCP_CONNTRACK_ESTABLISHED, TcpState::established},   {TCP_CONNTRACK_FIN_WAIT, TcpState::finWait1},
+    {TCP_CONNTRACK_CLOSE_WAIT, TcpState::closeWait},      {TCP_CONNTRACK_LAST_ACK, TcpState::lastAck},
+    {TCP_CONNTRACK_TIME_WAIT, TcpState::timeWait},        {TCP_CONNTRACK_CLOSE, TcpState::closed},
     {TCP_CONNTRACK_SYN_SENT2, TcpState::simultaneousOpen}};
 
 std::optional<std::uint8_t> kernelState(TcpState state) {
@@ -47,12 +47,14 @@ template <std::size_t Last>
 class Attributes {
  public:
   explicit Attributes(const nlmsghdr* message) {
-    const nlattr* attribute;
-    mnl_attr_for_each(attribute, message, 4 /* sizeof(nfgenmsg) */) add(attribute);
+    // Behind struct nfgenmsg.
+    add(static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(message, 4)),
+        static_cast<const char*>(mnl_nlmsg_get_payload_tail(message)));
   }
   explicit Attributes(const nlattr* nest) {
-    const nlattr* attribute;
-    if (nest) mnl_attr_for_each_nested(attribute, nest) add(attribute);
+    if (!nest) return;
+    const auto* payload = static_cast<const char*>(mnl_attr_get_payload(nest));
+    add(reinterpret_cast<const nlattr*>(payload), payload + mnl_attr_get_payload_len(nest));
   }
 
   const nlattr* operator[](std::size_t type) const { return byType_[type]; }
@@ -67,8 +69,9 @@ class Attributes {
   }
 
  private:
-  void add(const nlattr* attribute) {
-    if (mnl_attr_get_type(attribute) <= Last) byType_[mnl_attr_get_type(attribute)] = attribute;
+  void add(const nlattr* at, const char* end) {
+    for (; mnl_attr_ok(at, static_cast<int>(end - reinterpret_cast<const char*>(at))); at = mnl_attr_next(at))
+      if (mnl_attr_get_type(at) <= Last) byType_[mnl_attr_get_type(at)] = at;
   }
   template <class T>
   T number(std::size_t type) const {
@@ -143,7 +146,8 @@ std::string describe(const TuplePair& tuples) {
 
 class Nest {
  public:
-  Nest(nlmsghdr* message, int type) : message_(message), attribute_(mnl_attr_nest_start(message, static_cast<std::uint16_t>(type))) {}
+  Nest(nlmsghdr* message, int type)
+      : message_(message), attribute_(mnl_attr_nest_start(message, static_cast<std::uint16_t>(type))) {}
   Nest(const Nest&) = delete;
   ~Nest() { mnl_attr_nest_end(message_, attribute_); }
 
@@ -264,11 +268,13 @@ Result<std::optional<TcpConnRow>> rowFromMessage(const nlmsghdr* message, const 
   auto opener = openerFor(vm, tuples);
   if (!opener) return std::nullopt;
   if (entry.u32(CTA_STATUS) & IPS_OFFLOAD)
-    return failure(describe(tuples) + " of VM " + vm.label() +
-                   " is in a flow table, where the kernel tells nothing of its state: take the VM out of the flow table (nft) first");
+    return failure(
+        describe(tuples) + " of VM " + vm.label() +
+        " is in a flow table, where the kernel tells nothing of its state: take the VM out of the flow table (nft) first");
   if (originalAttributes.has(CTA_TUPLE_ZONE) || Attributes<CTA_TUPLE_MAX>{entry[CTA_TUPLE_REPLY]}.has(CTA_TUPLE_ZONE))
-    return failure(describe(tuples) + " of VM " + vm.label() +
-                   " is in a zone in one direction only, which vmMigTcpConnZone cannot tell: use `ct zone set` for both directions");
+    return failure(
+        describe(tuples) + " of VM " + vm.label() +
+        " is in a zone in one direction only, which vmMigTcpConnZone cannot tell: use `ct zone set` for both directions");
 
   TcpConnRow row;
   row.uuid = vm.uuid;
@@ -344,15 +350,17 @@ Status checkKernelHolds(const TcpConnRow& row) {
     return refuse("vmMigTcpConnState synSent: a copied half-open connection hangs; leave the row out, the SYN is sent again");
   if (!kernelState(row.state))
     return refuse("vmMigTcpConnState: Linux knows neither finWait2 nor closing; its FIN_WAIT is finWait1, TIME_WAIT timeWait");
-  if (row.windowKnown || row.seqNumber || row.ackNumber || row.remSeqNumber || row.remAckNumber || row.localMaxEnd || row.remMaxEnd ||
-      row.localMaxWindow || row.remMaxWindow)
+  if (row.windowKnown || row.seqNumber || row.ackNumber || row.remSeqNumber || row.remAckNumber || row.localMaxEnd ||
+      row.remMaxEnd || row.localMaxWindow || row.remMaxWindow)
     return refuse(
-        "vmMigTcpConnWindowKnown: this device cannot set sequence numbers and windows; give false and leave them 0, it learns them "
+        "vmMigTcpConnWindowKnown: this device cannot set sequence numbers and windows; give false and leave them 0, it learns "
+        "them "
         "from the next packets");
   bool isScaled = row.localFlags.has(TcpFlag::windowScale) && row.remFlags.has(TcpFlag::windowScale);
   if (!isScaled && (row.localWindowScale || row.remWindowScale))
-    return refuse("vmMigTcpConnLocalWindowScale and RemWindowScale count only when vmMigTcpConnLocalFlags and RemFlags both have "
-                  "windowScale (RFC 7323): set both flags, or both scales to 0");
+    return refuse(
+        "vmMigTcpConnLocalWindowScale and RemWindowScale count only when vmMigTcpConnLocalFlags and RemFlags both have "
+        "windowScale (RFC 7323): set both flags, or both scales to 0");
   const auto& labels = row.labels.value;
   if (!labels.empty() && labels.size() != labelsSize)
     return failure(SnmpStatus::wrongLength, "vmMigTcpConnLabels must be empty or have 16 octets");

@@ -13,6 +13,9 @@ namespace vmmig {
 
 namespace {
 
+// The kernel rehashes long before a bucket has that many.
+constexpr std::size_t longestBucket = 32;
+
 /// When all addresses are of one family the kernel need not tell of the other.
 int dumpFamily(const Vm& vm) {
   bool hasV4 = false, hasV6 = false;
@@ -38,7 +41,7 @@ Status ConntrackCursor::start() {
   auto socket = NetlinkSocket::open();
   if (!socket) return failure(socket.error());
   socket_ = std::move(*socket);
-  alignas(nlmsghdr) char buffer[NetlinkBatch::messageSize];
+  alignas(nlmsghdr) char buffer[conntrackMessageSize];
   auto* request = beginConntrackMessage(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, dumpFamily(vm_));
   if (filter_.mask) {
     // A kernel without this filter (before 5.19) tells all, and the rows are looked at here in any case.
@@ -74,7 +77,8 @@ Result<bool> ConntrackCursor::next(std::vector<TcpConnRow>& rows) {
 
 Status ConntrackCursor::takeMessage(const nlmsghdr* message, std::vector<TcpConnRow>& rows) {
   if (message->nlmsg_flags & NLM_F_DUMP_INTR)
-    return failure("the kernel's connection table changed its shape while the rows of VM " + vm_.label() + " were read: read again");
+    return failure("the kernel's connection table changed its shape while the rows of VM " + vm_.label() +
+                   " were read: read again");
   if (message->nlmsg_type == NLMSG_DONE) {
     ended_ = true;
     return {};
@@ -92,7 +96,8 @@ Status ConntrackCursor::takeMessage(const nlmsghdr* message, std::vector<TcpConn
 
 // When the entry at which a dump paused has gone meanwhile, the kernel tells that hash bucket again.
 bool ConntrackCursor::isRepeated(const TcpConnRow& row) const {
-  return std::any_of(last_.begin(), last_.end(), [&](const TcpConnRow& each) { return isSameKey(each, row); });
+  auto begin = last_.end() - static_cast<std::ptrdiff_t>(std::min(last_.size(), longestBucket));
+  return std::any_of(begin, last_.end(), [&](const TcpConnRow& each) { return isSameKey(each, row); });
 }
 
 }  // namespace vmmig

@@ -9,14 +9,14 @@
 
 namespace vmmig {
 
+/// Which entries the kernel leaves out of a dump: those whose status, under the mask, is another. 0, 0: none.
+struct StatusFilter {
+  std::uint32_t status = 0;
+  std::uint32_t mask = 0;
+};
+
 class ConntrackCursor final : public RowCursor {
  public:
-  /// Which entries the kernel leaves out: those whose status, under the mask, is another. 0, 0: none.
-  struct StatusFilter {
-    std::uint32_t status = 0;
-    std::uint32_t mask = 0;
-  };
-
   ConntrackCursor(Vm vm, const TcpTimeouts& timeouts, StatusFilter filter = {});
 
   Result<bool> next(std::vector<AnyRow>& rows) override;

@@ -37,6 +37,9 @@ class LinuxTcpConnTable final : public TableBackEnd {
  private:
   /// The socket for short requests, opened when first needed.
   Result<NetlinkSocket*> socket();
+  /// After an answer is lost, the next request needs a new socket; passes the error on.
+  Error lost(Error error);
+  Result<std::vector<int>> runBatch();
   const TcpTimeouts& timeouts();
   BatchResult createSome(const Vm& vm, std::span<const AnyRow> rows);
   Error createError(const Vm& vm, const TcpConnRow& row, int code) const;

@@ -65,7 +65,7 @@ nlmsghdr* beginConntrackMessage(char* message, int type, int flags, int family) 
   return header;
 }
 
-NetlinkBatch::NetlinkBatch() : buffer_(capacity * messageSize) {}
+NetlinkBatch::NetlinkBatch() : buffer_(capacity * conntrackMessageSize) {}
 
 nlmsghdr* NetlinkBatch::begin(int type, int flags, int family) {
   auto* message = beginConntrackMessage(buffer_.data() + end_, type, flags, family);
@@ -76,14 +76,18 @@ nlmsghdr* NetlinkBatch::begin(int type, int flags, int family) {
 
 void NetlinkBatch::finish(nlmsghdr* message) { end_ += MNL_ALIGN(message->nlmsg_len); }
 
+void NetlinkBatch::clear() {
+  offsets_.clear();
+  end_ = 0;
+}
+
 Result<std::vector<int>> NetlinkBatch::run(NetlinkSocket& socket) {
   std::vector<int> errors(offsets_.size(), 0);
   if (offsets_.empty()) return errors;
   // Errors are told in any case; that the last one is answered says that all before it are done.
   reinterpret_cast<nlmsghdr*>(buffer_.data() + offsets_.back())->nlmsg_flags |= NLM_F_ACK;
   auto sent = socket.send({buffer_.data(), end_});
-  offsets_.clear();
-  end_ = 0;
+  clear();
   if (!sent) return failure(sent.error());
   for (bool isComplete = false; !isComplete;) {
     auto answer = socket.receive();

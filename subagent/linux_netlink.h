@@ -30,13 +30,13 @@ class NetlinkSocket {
   std::vector<char> buffer_;
 };
 
+/// Room for a request; one with all that a connection can have stays well below.
+inline constexpr std::size_t conntrackMessageSize = 1024;
+
 /// Requests to ctnetlink that leave in one sendmsg. The kernel works through all of them, whatever becomes of each.
 class NetlinkBatch {
  public:
   static constexpr std::size_t capacity = 128;
-  /// A request with all that a connection can have stays well below; addMessage's caller need not count.
-  static constexpr std::size_t messageSize = 1024;
-
   NetlinkBatch();
   bool isFull() const { return offsets_.size() == capacity; }
   std::size_t size() const { return offsets_.size(); }
@@ -45,6 +45,7 @@ class NetlinkBatch {
   nlmsghdr* begin(int type, int flags, int family);
   void finish(nlmsghdr* message);
 
+  void clear();
   /// Sends and waits: for each message 0 or the kernel's errno. An Error when the kernel cannot be talked to at all. Then empty.
   Result<std::vector<int>> run(NetlinkSocket& socket);
 
@@ -54,7 +55,7 @@ class NetlinkBatch {
   std::size_t end_ = 0;
 };
 
-/// A request in `message` (at least NetlinkBatch::messageSize octets) of subsystem conntrack.
+/// A request in `message` (conntrackMessageSize octets) of subsystem conntrack.
 nlmsghdr* beginConntrackMessage(char* message, int type, int flags, int family);
 
 /// errno as a sentence's end: "Operation not permitted (EPERM)".

@@ -2,10 +2,11 @@
 # libsubagent.a is all of vmmigd but main.cc, for the tests. Each part appends its files.
 noinst_LIBRARIES += libsubagent.a
 sbin_PROGRAMS += vmmigd
-DEMO_PROGRAMS += vmmigd
+DEMO_TARGETS += vmmigd
 
 # The handler, the SET transaction and the stores of the agent's own tables.
 libsubagent_a_SOURCES = \
+  subagent/agent.cc subagent/agent.h \
   subagent/agentx_agent.cc subagent/agentx_agent.h \
   subagent/agentx_notifier.cc subagent/agentx_notifier.h \
   subagent/back_end.h \
@@ -19,6 +20,7 @@ libsubagent_a_SOURCES = \
   subagent/scalar_store.cc subagent/scalar_store.h \
   subagent/set_transaction.cc subagent/set_transaction.h \
   subagent/staged_rows.cc subagent/staged_rows.h \
+  subagent/start_up.cc subagent/start_up.h \
   subagent/vm_registry.cc subagent/vm_registry.h \
   subagent/vm_store.cc subagent/vm_store.h
 
@@ -26,3 +28,33 @@ SUBAGENT_LIBS = libsubagent.a libmibs.a libcommon.a $(SNMP_AGENT_LIBS) $(CONNTRA
 
 vmmigd_SOURCES = subagent/main.cc
 vmmigd_LDADD = $(SUBAGENT_LIBS) $(SYSTEMD_LIBS) -lboost_program_options
+
+# The back ends.
+libsubagent_a_SOURCES += \
+  subagent/linux_back_end.cc subagent/linux_back_end.h \
+  subagent/linux_block.cc subagent/linux_block.h \
+  subagent/linux_conntrack_codec.cc subagent/linux_conntrack_codec.h \
+  subagent/linux_conntrack_cursor.cc subagent/linux_conntrack_cursor.h \
+  subagent/linux_conntrack_table.cc subagent/linux_conntrack_table.h \
+  subagent/linux_netlink.cc subagent/linux_netlink.h \
+  subagent/linux_sysctl.cc subagent/linux_sysctl.h \
+  subagent/memory_back_end.cc subagent/memory_back_end.h \
+  subagent/memory_firewall.cc subagent/memory_firewall.h \
+  subagent/tcp_conn_tuples.cc subagent/tcp_conn_tuples.h
+
+# Transfers.
+libsubagent_a_SOURCES += \
+  subagent/state_file.cc subagent/state_file.h \
+  subagent/image_log.cc subagent/image_log.h \
+  subagent/image_rows.cc subagent/image_rows.h \
+  subagent/image_staging.cc subagent/image_staging.h \
+  subagent/image_store.cc subagent/image_store.h \
+  subagent/transfer.cc subagent/transfer.h \
+  subagent/transfer_clock.cc subagent/transfer_clock.h \
+  subagent/transfer_commit.cc \
+  subagent/transfer_destination.cc subagent/transfer_destination.h \
+  subagent/transfer_engine.cc subagent/transfer_engine.h \
+  subagent/transfer_source.cc subagent/transfer_source.h \
+  subagent/transfer_store.cc subagent/transfer_store.h \
+  subagent/transfer_undo.cc \
+  subagent/transfer_limits.h

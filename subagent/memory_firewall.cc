@@ -38,7 +38,8 @@ seconds lifeOf(TcpState state) {
 bool MemoryFirewall::packet(const TcpPacket& packet) {
   Tuple tuple{packet.source, packet.destination};
   auto found = lookUp({packet.zone, tuple});
-  if (isBlocked(tuple) || (found && (isBlocked(found->connection->tuples.original) || isBlocked(found->connection->tuples.reply)))) {
+  if (isBlocked(tuple) ||
+      (found && (isBlocked(found->connection->tuples.original) || isBlocked(found->connection->tuples.reply)))) {
     ++blockedPackets_;
     return false;
   }
@@ -157,9 +158,7 @@ std::size_t MemoryFirewall::size() {
   return byTuple_.size() / 2;
 }
 
-bool MemoryFirewall::isFull() {
-  return byTuple_.size() / 2 >= maxRows_ && size() >= maxRows_;
-}
+bool MemoryFirewall::isFull() { return byTuple_.size() / 2 >= maxRows_ && size() >= maxRows_; }
 
 std::vector<TcpConnRow> MemoryFirewall::rowsOf(const Vm& vm) {
   expire();

@@ -29,7 +29,8 @@ class MemoryFirewall {
   using Now = std::function<Clock::time_point()>;
   static constexpr std::uint32_t defaultMaxRows = 262144;
 
-  explicit MemoryFirewall(std::uint32_t maxRows = defaultMaxRows, Now now = Clock::now) : maxRows_(maxRows), now_(std::move(now)) {}
+  explicit MemoryFirewall(std::uint32_t maxRows = defaultMaxRows, Now now = Clock::now)
+      : maxRows_(maxRows), now_(std::move(now)) {}
 
   /// Does the packet pass?
   bool packet(const TcpPacket& packet);
@@ -53,9 +54,9 @@ class MemoryFirewall {
 
  private:
   struct Direction {
-    bool known = false;             // sequence numbers were seen or told
-    std::uint32_t end = 0;          // next sequence number to expect
-    std::uint32_t acknowledged = 0; // highest acknowledgement sent
+    bool known = false;              // sequence numbers were seen or told
+    std::uint32_t end = 0;           // next sequence number to expect
+    std::uint32_t acknowledged = 0;  // highest acknowledgement sent
     std::uint32_t maxEnd = 0;
     std::uint32_t maxWindow = 0;
   };

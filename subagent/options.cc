@@ -22,10 +22,10 @@ using Strings = std::vector<std::string>;
 /// Options that only the command line has.
 po::options_description commandLineOnly(Options& options) {
   po::options_description all{"Options"};
-  all.add_options()                                                                                   //
-      ("help,h", "print this and exit")                                                               //
-      ("version", "print the version and exit")                                                       //
-      ("foreground,f", po::bool_switch(&options.foreground), "stay in the foreground")                //
+  all.add_options()                                                                     //
+      ("help,h", "print this and exit")                                                 //
+      ("version", "print the version and exit")                                         //
+      ("foreground,f", po::bool_switch(&options.foreground), "stay in the foreground")  //
       ("config", po::value(&options.configFile)->value_name("FILE"), "configuration file (default /etc/vmmig/vmmigd.conf)");
   return all;
 }
@@ -33,15 +33,16 @@ po::options_description commandLineOnly(Options& options) {
 /// Those that the file has too.
 po::options_description everywhere(Options& options) {
   po::options_description all{"Options and keys of the configuration file"};
-  all.add_options()                                                                                                          //
+  all.add_options()  //
       ("agentx-socket", po::value(&options.agentxSocket)->value_name("ADDRESS"),
-       "snmpd's agentXSocket (default /var/agentx/master)")                                                                  //
+       "snmpd's agentXSocket (default /var/agentx/master)")                                                                   //
       ("role", po::value<Strings>()->composing()->value_name("ROLE"), "device (default), hypervisor; both when given twice")  //
-      ("back-end", po::value<std::string>()->value_name("NAME"), "of role device: linux (default) or memory")                //
-      ("host-name", po::value(&options.hostName)->value_name("NAME"), "this host's name in phases (default: its own)")       //
-      ("state-directory", po::value(&options.stateDirectory)->value_name("DIR"), "default /var/lib/vmmigd")                  //
-      ("log-level", po::value<std::string>()->value_name("LEVEL"), "error, warning, notice, info (default) or debug")        //
-      ("vm", po::value<Strings>()->composing()->value_name("UUID,NAME,ADDRESS[,ADDRESS...]"), "a VM that this device knows from the start");
+      ("back-end", po::value<std::string>()->value_name("NAME"), "of role device: linux (default) or memory")                 //
+      ("host-name", po::value(&options.hostName)->value_name("NAME"), "this host's name in phases (default: its own)")        //
+      ("state-directory", po::value(&options.stateDirectory)->value_name("DIR"), "default /var/lib/vmmigd")                   //
+      ("log-level", po::value<std::string>()->value_name("LEVEL"), "error, warning, notice, info (default) or debug")         //
+      ("vm", po::value<Strings>()->composing()->value_name("UUID,NAME,ADDRESS[,ADDRESS...]"),
+       "a VM that this device knows from the start");
   return all;
 }
 
@@ -94,7 +95,8 @@ Status readFile(const po::options_description& keys, const Options& options, boo
   std::ifstream file{options.configFile};
   // The default file need not exist.
   if (!file && !isNamed && ::access(options.configFile.c_str(), F_OK) != 0) return {};
-  if (!file) return failure("the configuration file " + options.configFile + " cannot be read; check that it exists, and its mode");
+  if (!file)
+    return failure("the configuration file " + options.configFile + " cannot be read; check that it exists, and its mode");
   try {
     po::store(po::parse_config_file(file, keys), words);
   } catch (const po::error& error) {

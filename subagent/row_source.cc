@@ -16,8 +16,7 @@ FoundRow show(const StagedRow& staged) {
 
 }  // namespace
 
-RowSource::RowSource(std::vector<RowStore*> stores, StagedRows::Now now)
-    : stores_(std::move(stores)), staged_(std::move(now)) {}
+RowSource::RowSource(std::vector<RowStore*> stores, StagedRows::Now now) : stores_(std::move(stores)), staged_(std::move(now)) {}
 
 RowStore* RowSource::store(const TableInfo& table) const {
   auto found = std::find_if(stores_.begin(), stores_.end(), [&](auto* each) { return &each->table() == &table; });

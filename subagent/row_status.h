@@ -14,9 +14,9 @@ enum class RowState { absent, notReady, notInService, active };
 
 inline bool isStaged(RowState state) { return state == RowState::notReady || state == RowState::notInService; }
 
-/// Where a row goes that is in `state`, when a SET writes `wanted` to its RowStatus (nothing: only other columns). `complete`: with
-/// this SET every column that the row needs has a value. An error is of the RowStatus, but inconsistentName of a column whose row
-/// does not exist.
+/// Where a row goes that is in `state`, when a SET writes `wanted` to its RowStatus (nothing: only other columns). `complete`:
+/// with this SET every column that the row needs has a value. An error is of the RowStatus, but inconsistentName of a column
+/// whose row does not exist.
 tl::expected<RowState, SnmpStatus> nextRowState(RowState state, std::optional<RowStatus> wanted, bool complete);
 
 }  // namespace vmmig

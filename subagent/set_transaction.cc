@@ -128,7 +128,8 @@ tl::expected<RowState, RequestError> SetTransaction::nextState(const Draft& draf
 }
 
 bool SetTransaction::isStagedFull() const {
-  auto more = std::count_if(steps_.begin(), steps_.end(), [](const auto& step) { return step.stagedAfter && !step.stagedBefore; });
+  auto more =
+      std::count_if(steps_.begin(), steps_.end(), [](const auto& step) { return step.stagedAfter && !step.stagedBefore; });
   return rows_.staged().size() + static_cast<std::size_t>(more) >= StagedRows::maxRows;
 }
 

@@ -9,14 +9,14 @@
 #include <vector>
 
 #include "common/event_loop.h"
-#include "subagent/row_status.h"
 #include "mibs/row.h"
+#include "subagent/row_status.h"
 
 namespace vmmig {
 
 struct StagedRow {
   AnyRow row;
-  RowState state;  // notReady or notInService
+  RowState state;                          // notReady or notInService
   std::vector<const ColumnInfo*> written;  // in a row that was active: all columns
 
   /// A required column that nobody has written has no value yet, and no instance.

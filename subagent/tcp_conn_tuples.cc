@@ -82,9 +82,9 @@ Status checkTcpConn(const Vm& vm, const TcpConnRow& row) {
   if (auto status = checkEnd("Local", row.localAddress, row.localPort); !status) return status;
   if (auto status = checkEnd("Rem", row.remAddress, row.remPort); !status) return status;
   if (row.uuid != vm.uuid || !vm.owns(row.localAddress))
-    return failure(SnmpStatus::inconsistentName,
-                   "vmMigTcpConnLocalAddress " + toString(row.localAddress) + " is no address of VM " + vm.label() +
-                       " here: add it to vmMigVmAddressTable first");
+    return failure(SnmpStatus::inconsistentName, "vmMigTcpConnLocalAddress " + toString(row.localAddress) +
+                                                     " is no address of VM " + vm.label() +
+                                                     " here: add it to vmMigVmAddressTable first");
   if (row.localAddress.type != row.remAddress.type)
     return failure(SnmpStatus::inconsistentName, "vmMigTcpConnLocalAddressType and vmMigTcpConnRemAddressType differ");
   if (auto status = checkNat("Local", localOf(row), row.natLocalAddress, row.natLocalPort); !status) return status;

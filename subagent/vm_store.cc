@@ -95,8 +95,9 @@ Status checkAddressRow(const VmAddressRow& row) {
   const auto& octets = row.address.octets;
   bool zero = std::all_of(octets.begin(), octets.end(), [](auto octet) { return octet == 0; });
   if (!row.address.isSet() || !row.address.isConsistent() || zero)
-    return failure(SnmpStatus::noCreation, "the index is no address: vmMigVmAddressType and vmMigVmAddress must be ipv4 with 4 "
-                                           "octets or ipv6 with 16, not all of them zero");
+    return failure(SnmpStatus::noCreation,
+                   "the index is no address: vmMigVmAddressType and vmMigVmAddress must be ipv4 with 4 "
+                   "octets or ipv6 with 16, not all of them zero");
   // SIZE (0 | 6), a gap that a range cannot tell.
   if (auto size = row.macAddress.value.size(); size != 0 && size != 6)
     return failure(SnmpStatus::wrongLength, "vmMigVmAddressMac has " + std::to_string(size) + " octets; a MAC has 6, none none");
@@ -116,7 +117,8 @@ Status VmAddressStore::check(const Change& change) {
     if (auto valid = checkAddressRow(row); !valid) return valid;
   auto vm = registry_.get(row.uuid);
   if (!registry_.find(row.uuid))
-    return failure(SnmpStatus::inconsistentName, "VM " + toString(row.uuid) + " is not known here; create its row in vmMigVmTable first");
+    return failure(SnmpStatus::inconsistentName,
+                   "VM " + toString(row.uuid) + " is not known here; create its row in vmMigVmTable first");
   if (change.kind == Change::Kind::replace) return {};
   if (context_.isBusy(row.uuid)) return busy(vm, "address " + toString(row.address));
   if (change.kind == Change::Kind::remove) return {};

@@ -20,14 +20,13 @@ COMPILE = ["g++", "-std=c++20", "-O2", "-Wall", "-Wextra", "-Werror"]
 
 @functools.cache
 def program():
-    """The path of the program: $VMMIG_TRAFFIC, or the one that make has built, or else one compiled for this run."""
+    """The path of the program: $VMMIG_TRAFFIC, or what make has built in $VMMIG_BUILDDIR, or one compiled for this run."""
     if "VMMIG_TRAFFIC" in os.environ:
         return os.environ["VMMIG_TRAFFIC"]
-    sources = glob.glob(os.path.join(SOURCE, "*.cc"))
-    newest = max(map(os.path.getmtime, sources + glob.glob(os.path.join(SOURCE, "*.h"))))
-    built = os.path.join(SOURCE, "traffic")
-    if os.path.exists(built) and os.path.getmtime(built) >= newest:
+    built = os.path.join(os.environ.get("VMMIG_BUILDDIR", ""), "tests", "traffic", "traffic")
+    if os.path.isabs(built) and os.path.exists(built):
         return built
+    sources = glob.glob(os.path.join(SOURCE, "*.cc"))
     directory = tempfile.mkdtemp(prefix=f"{PREFIX}-{os.getpid()}-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     path = os.path.join(directory, "traffic")
@@ -59,18 +58,29 @@ class Traffic:
 
     def probe(self, seconds=5):
         """Ask every connection and wait for the answers: the summary with asked and answered."""
-        return self._ask(f"probe {seconds}", "probe", seconds + 5)
+        self.start_probe(seconds)
+        return self.end_probe(seconds)
+
+    def start_probe(self, seconds=5):
+        """The same in two halves, so that several ends are asked at once."""
+        self._tell(f"probe {seconds}")
+
+    def end_probe(self, seconds=5):
+        return self._await("probe", seconds + 5)
 
     def quit(self):
         return self.process.stop()
 
     def _ask(self, command, event, seconds=10):
+        self._tell(command)
+        return self._await(event, seconds)
+
+    def _tell(self, command):
         try:
             self._input.write(command + "\n")
             self._input.flush()
         except BrokenPipeError:
             raise self._ended() from None
-        return self._await(event, seconds)
 
     def _await(self, event, seconds):
         """The next answer. Lines of other events, such as a status after SIGUSR1, are passed over."""

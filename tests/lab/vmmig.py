@@ -81,3 +81,22 @@ class Agent:
             return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
 
 
+
+
+class Vmmig:
+    """All agents, and the manager. Nothing runs before start() or an agent's own start()."""
+
+    def __init__(self, lab, log_level="info"):
+        self.lab = lab
+        self.agents = {name: Agent(lab, name, log_level) for name in DEVICES}
+        self.directory = os.path.join(lab.directory, "vmmig")
+        os.makedirs(self.directory, mode=0o700)
+        self.serve = None
+
+    def start(self):
+        """Every agent, then the manager."""
+        for agent in self.agents.values():
+            agent.start()
+        for agent in self.agents.values():
+            agent.wait_ready()
+        return self.start_serve()

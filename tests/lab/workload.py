@@ -25,16 +25,19 @@ class Workload:
         self.translated = self._clients[1].summary()["connections"]
 
     def probe(self, seconds=5):
-        """Ask every connection at once, as its opener sees it: (alive, errors in content)."""
-        answers = [each.probe(seconds) for each in self._clients]
-        return sum(answer["alive"] for answer in answers), sum(answer["verificationErrors"] for answer in answers)
+        """Ask every connection: alive and answered as its opener sees it, dead, verificationErrors, summed up."""
+        for each in self._clients:
+            each.start_probe(seconds)
+        answers = [each.end_probe(seconds) for each in self._clients]
+        return {key: sum(answer[key] for answer in answers)
+                for key in ("connections", "asked", "answered", "alive", "dead", "verificationErrors")}
 
     def assert_alive(self, seconds=5):
         """Each connection answers, and no byte was wrong."""
-        for each in self._clients:
-            answer = each.probe(seconds)
-            assert answer["answered"] == answer["alive"] == answer["connections"], each.status()
-            assert answer["verificationErrors"] == 0, answer
+        answer = self.probe(seconds)
+        dead = [each for end in self._clients for each in end.status()["each"] if not each["alive"]]
+        assert answer["answered"] == answer["alive"] == answer["connections"], dead[:5]
+        assert answer["verificationErrors"] == 0, answer
 
     def mark(self):
         """Restart the measurement of silence."""

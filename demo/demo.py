@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The main job on real kernel state: a VM moves between two hosts, each behind a strict firewall, and its TCP connections live on.
+
+First without vmmig, which kills them all; then there and back with vmmig. Every number is measured in this run.
+"""
+
+import argparse
+import contextlib
+import glob
+import json
+import os
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests"))
+
+from lab import privilege  # noqa: E402
+from lab.hypervisor import Hypervisor  # noqa: E402
+from lab.topology import Lab  # noqa: E402
+from lab.vmmig import Vmmig  # noqa: E402
+from lab.workload import Workload  # noqa: E402
+
+import trip as trips  # noqa: E402
+from watch import Watch, timeline  # noqa: E402
+from screen import BOLD, DIM, GREEN, RED, Screen, pad, table  # noqa: E402
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="./dev demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--connections", type=int, default=100, metavar="N", help="that many more connections (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="close with one JSON object on the last line of standard output")
+    parser.add_argument("--keep", action="store_true", help="leave the network up at the end, until Ctrl-C, to look around in it")
+    parser.add_argument("--quick", action="store_true", help="do not dwell for people")
+    arguments = parser.parse_args()
+    if not 0 <= arguments.connections <= 50000:
+        parser.error("--connections must be 0 to 50000")
+    return arguments
+
+
+
+PICTURE = """\
+  client --+-- firewall a -- host a [VM]    {connections} connections: bulk, slow and idle ones,
+           +-- firewall b -- host b         IPv4 and IPv6, {translated} of them translated (SNAT)"""
+
+
+class Failed(Exception):
+    """A step of the demo failed; the text says which, and why."""
+
+
+class Demo:
+    """The story in its four steps. Each step leaves what it measured."""
+
+    def __init__(self, arguments, screen):
+        self.arguments, self.screen = arguments, screen
+        self.dwell = 0.3 if arguments.quick else 1.5  # seconds for people to watch in
+        self.number, self.lab = 0, None
+
+    @contextlib.contextmanager
+    def step(self, title):
+        """One numbered step: its result is a list of lines that replaces what was drawn; a failure says its name."""
+        self.number += 1
+        head = f"{self.screen.paint(str(self.number), BOLD)}  {self.screen.paint(pad(title, 17), BOLD)}"
+        if self.screen.live:
+            self.screen.draw([head + self.screen.paint("...", DIM)])
+        result = []
+        try:
+            yield head, result
+        except (privilege.LabError, OSError, StopIteration) as error:
+            raise Failed(f"step {self.number} ({title}) failed: {error}") from error
+        self.screen.say(head + result[0])
+        for line in result[1:]:
+            self.screen.say(" " * 20 + line)
+
+    def run(self):
+        say, paint = self.screen.say, self.screen.paint
+        say(paint("A VM moves between two hosts, each behind a strict firewall. Its TCP connections must live on.", BOLD))
+        control = self.control()
+        with Lab() as self.lab:
+            try:
+                floor, tour = self.tour()
+                say()
+                self.close(control, tour, floor)
+                if self.arguments.keep:
+                    self.keep()
+            except BaseException as error:
+                if not isinstance(error, KeyboardInterrupt):
+                    self.keep_logs()
+                raise
+        return self.summary(control, tour)
+
+    # The steps
+
+    def control(self):
+        """The negative control, in a network of its own."""
+        with self.step("without vmmig") as (_, result), Lab(agents=False) as lab:
+            workload = Workload(lab, self.arguments.connections)
+            self.screen.say()
+            self.screen.say(PICTURE.format(connections=workload.connections, translated=workload.translated))
+            self.screen.say()
+            trip = trips.without_vmmig(lab, workload, 2 if self.arguments.quick else 3)
+            dead = trip.connections - trip.alive
+            result.append(f"the VM moved a to b: {self.screen.paint(f'{dead} of {trip.connections} connections died', RED)},")
+            result.append(f"firewall b dropped {trip.invalid} packets as invalid")
+        return trip
+
+    def tour(self):
+        """There and back with vmmig: the lab's own floor, and both trips."""
+        with self.step("start vmmig") as (_, result):
+            started = time.monotonic()
+            vmmig = Vmmig(self.lab).start()
+            workload = Workload(self.lab, self.arguments.connections)
+            result.append(f"4 snmpd (SNMPv3 authPriv), 4 vmmigd, vmmig serve: {time.monotonic() - started:.1f} s")
+        floor = statistics.median(trips.floor_ms(self.lab, workload) for _ in range(1 if self.arguments.quick else 3))
+        return floor, [self.trip(vmmig, workload) for _ in range(2)]
+
+    def trip(self, vmmig, workload):
+        source, destination = self.lab.vm_site, trips.OTHER[self.lab.vm_site]
+        with self.step(f"vmmig, {source} to {destination}") as (head, result):
+            watch = Watch(self.screen, self.lab, head, source, destination)
+            hypervisor = Hypervisor(self.lab, vmmig, told=watch.told)
+            trip = trips.with_vmmig(self.lab, vmmig, hypervisor, workload, watch, self.dwell)
+            alive = f"{trip.alive} of {trip.connections} connections live"
+            result.append(f"{self.screen.paint(alive, GREEN if trip.survived else RED)}; "
+                          f"{trip.rows} rows moved, {trip.left} left behind")
+            result.append(timeline(trip.marks))
+        return trip
+
+    # The end
+
+    def close(self, control, tour, floor):
+        there, back = tour
+        rows = [["connections alive", *(f"{t.alive} of {t.connections}" for t in (control, there, back))],
+                ["invalid packets, dropped", *(str(t.invalid) for t in (control, there, back))],
+                ["rows moved", "0", *(str(t.rows) for t in tour)],
+                ["added blackout", "-", *(f"{t.blackout:.0f} ms" for t in tour)],
+                ["longest silence", "for good", *(f"{t.silence} ms" for t in tour), f"the move alone: {floor:.0f} ms"]]
+        self.screen.say(self.screen.paint(table(["", "without", "a to b", "b to a"], [row[:4] for row in rows])[0], BOLD))
+        for line, row in zip(table(["", "without", "a to b", "b to a"], [row[:4] for row in rows])[1:], rows):
+            self.screen.say(line + (self.screen.paint(f"   ({row[4]})", DIM) if len(row) > 4 else ""))
+        self.screen.say()
+
+    def summary(self, control, tour):
+        """The facts for a script."""
+        return {
+            "survived": all(trip.survived for trip in tour),
+            "controlDied": control.alive == 0 and control.invalid > 0,
+            "connections": tour[0].connections,
+            "invalidPackets": sum(trip.invalid for trip in tour),
+            "rowsMoved": sum(trip.rows for trip in tour),
+            "addedBlackoutMs": round(max(trip.blackout for trip in tour), 1),
+            "longestSilenceMs": max(trip.silence for trip in tour),
+            "stopBeforeRead": all(trip.before("stop", "lastRead") for trip in tour),
+            "readBeforeCommit": all(trip.before("lastRead", "commit") for trip in tour),
+            "commitBeforeResume": all(trip.before("commit", "resume") for trip in tour),
+        }
+
+    def keep(self):
+        """Leave everything as it is, for somebody who wants to look around."""
+        names = {name: namespace.full for name, namespace in self.lab.ns.items()}
+        self.screen.say("The network stays up until Ctrl-C. To look around in it:")
+        self.screen.say(f"  ip netns exec {names['fw-a']} conntrack -L")
+        self.screen.say(f"  ip netns exec {names['mgr']} env {self.lab.manager.shell()} snmpwalk tcp:10.9.0.11 1.3.6.1.4.1.32473")
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
+
+    def keep_logs(self):
+        directory = tempfile.mkdtemp(prefix="vmmig-demo-")
+        for log in glob.glob(os.path.join(self.lab.directory, "*.log")):
+            shutil.copy(log, directory)
+        self.screen.say(f"The logs of all programs are in {directory}.")
+
+
+def verdict(facts):
+    """The sentences that say why the demo did not succeed; none when it did."""
+    return [sentence for is_fault, sentence in (
+        (not facts["survived"], "connections died although vmmig moved their rows"),
+        (not facts["controlDied"], "connections survived without vmmig: the control proves nothing"),
+        (facts["invalidPackets"] > 0, f"firewalls dropped {facts['invalidPackets']} packets as invalid after the move"),
+        (not facts["stopBeforeRead"], "the journal does not show the stop before the last read"),
+        (not facts["readBeforeCommit"], "the journal does not show the last read before the commit"),
+        (not facts["commitBeforeResume"], "the journal does not show the commit before the resume")) if is_fault]
+
+
+def main():
+    arguments = parse_arguments()
+    screen = Screen(sys.stderr if arguments.json else sys.stdout)
+    try:
+        privilege.enter()
+        facts = Demo(arguments, screen).run()
+    except (Failed, privilege.LabError) as error:
+        screen.say(screen.paint(f"The demo could not run to its end: {error}", RED))
+        return 1
+    except KeyboardInterrupt:
+        screen.say("Interrupted; everything is cleaned up.")
+        return 130
+    faults = verdict(facts)
+    for fault in faults:
+        screen.say(screen.paint(f"FAILED: {fault}.", RED))
+    if not faults:
+        screen.say(screen.paint("Every connection followed the VM there and back; without vmmig all of them died.", GREEN))
+    if arguments.json:
+        print(json.dumps(facts), flush=True)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

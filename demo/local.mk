@@ -1,0 +1,2 @@
+DEMO_TARGETS += tests/traffic/traffic
+EXTRA_DIST += demo/demo.py demo/screen.py demo/trip.py demo/watch.py

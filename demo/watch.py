@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Shows a migration while it happens: the phase that the hypervisor tells, and the transfer's state on both firewalls."""
+
+import time
+
+from lab.topology import DEVICES
+from lab.vmmig import transfer
+
+from screen import CYAN, DIM, pad
+
+PHASES = {"preCopy": "the VM runs, its memory is being copied",
+          "stopped": "the VM stands still, held until its connections have moved",
+          "resumed": "the VM runs"}
+
+
+class Watch:
+    """Asks the devices by SNMP, as any network management system could."""
+
+    def __init__(self, screen, lab, head, source, destination):
+        self._screen, self._lab, self._head = screen, lab, head
+        self._started = time.monotonic()
+        self._places = [f"host-{source}", f"fw-{source}", f"host-{destination}", f"fw-{destination}"]
+        self._states = {}
+
+    def told(self, host, phase):
+        """The hypervisor tells a phase."""
+        other = next(place for place in self._places if place.startswith("host") and place != host)
+        self._note({other: "", host: f"{pad(phase, 12)}{PHASES.get(phase, '')}"})
+
+    def __call__(self, seconds, until=lambda: True):
+        """Look for so long, and on until something is true, for 15 s at most."""
+        started = time.monotonic()
+        while True:
+            self._note({device: self._transfer(device) for device in self._places if device.startswith("fw")})
+            waited = time.monotonic() - started
+            if waited >= seconds and (until() or waited > 15):
+                return
+            time.sleep(0.05)  # between two looks
+
+    def _transfer(self, device):
+        state, rows = transfer(self._lab.nms, DEVICES[device])
+        return f"{pad(state, 12)}{rows} rows" if state else ""
+
+    def _note(self, states):
+        changed = {place: text for place, text in states.items() if text != self._states.get(place, "")}
+        self._states |= states
+        if not changed:
+            return
+        if self._screen.live:
+            lines = [f"     {pad(place, 8)}{self._screen.paint(self._states.get(place, ''), CYAN)}" for place in self._places]
+            self._screen.draw([self._head + self._screen.paint("...", DIM), *lines])
+        else:
+            for place, text in changed.items():
+                if text:
+                    self._screen.say(f"     {time.monotonic() - self._started:6.2f} s  {pad(place, 8)}{text}")
+
+
+def timeline(marks_ms):
+    """"stop 0 | read 4 | commit 9 | release 11 | resume 52 ms" of a journal's moments."""
+    names = {"stop": "stop", "blocked": "block", "lastRead": "read", "commit": "commit", "release": "release", "resume": "resume"}
+    return " | ".join(f"{short} {marks_ms[mark]:.0f}" for mark, short in names.items() if mark in marks_ms) + " ms"

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// `vmmig export`: a VM's state on one device, as a JSON file.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "manager/command.h"
+#include "manager/vm_state.h"
+
+namespace vmmig {
+
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr const char* description =
+    "Writes the VM, its addresses and the rows of every table that moves with it, as one JSON object. `vmmig import` reads it,\n"
+    "`vmmig diff` compares it.\n"
+    "\n"
+    "Examples:\n"
+    "  vmmig export tcp:fw-a --vm web1 -o web1.json\n"
+    "  vmmig export tcp:fw-a --vm 6ba7b810-9dad-41d1-80b4-00c04fd430c8 | jq '.tables.vmMigTcpConnTable | length'\n";
+
+void addOptions(po::options_description& options) {
+  options.add_options()("vm", po::value<std::string>()->value_name("UUID|NAME")->required(), "the VM")(
+      "output,o", po::value<std::string>()->value_name("FILE"), "write to FILE instead of standard output");
+}
+
+// A new file that replaces the old one in one step: a full disk leaves what was there.
+Status writeFile(const std::string& file, const std::string& text) {
+  auto draft = file + ".new";
+  auto fail = [&] { return failure("cannot write " + file + ": " + std::strerror(errno)); };
+  UniqueFd fd{::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640)};
+  if (!fd) return fail();
+  for (std::string_view rest{text}; !rest.empty();) {
+    auto written = ::write(fd.get(), rest.data(), rest.size());
+    if (written < 0) return fail();
+    rest.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (::fsync(fd.get()) != 0 || std::rename(draft.c_str(), file.c_str()) != 0) return fail();
+  return {};
+}
+
+Task<Result<VmState>> load(const Invocation& invocation) {
+  auto device = invocation.device(invocation.arguments[0]);
+  if (!device) co_return failure(device.error());
+  auto vm = co_await findVm(**device, invocation.text("vm"));
+  if (!vm) co_return failure(vm.error());
+  co_return co_await readVmState(**device, *vm);
+}
+
+Task<ExitCode> run(Invocation invocation) {
+  auto state = co_await load(invocation);
+  if (!state) co_return complain(exitCodeOf(state.error()), state.error().text);
+  auto text = toJson(*state, invocation.arguments[0]).dump(1) + "\n";
+  auto file = invocation.text("output");
+  if (file.empty()) {
+    bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+    co_return written ? ExitCode::ok : complain(ExitCode::usage, "cannot write to standard output");
+  }
+  if (auto status = writeFile(file, text); !status) co_return complain(ExitCode::usage, status.error().text);
+  co_return ExitCode::ok;
+}
+
+}  // namespace
+
+const Command& exportCommand() {
+  static const Command command{"export", "Write a VM's state on a device to a file", {"DEVICE"}, description, addOptions, run};
+  return command;
+}
+
+}  // namespace vmmig

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "manager/migration_runner.h"
+
+#include <algorithm>
+
+#include "common/log.h"
+
+namespace vmmig {
+
+using namespace migration;
+
+namespace {
+
+bool isBetween(const PhaseRow& row, const JournalPlan& plan) {
+  auto fits = [](const std::string& told, const std::string& wanted) { return told.empty() || wanted.empty() || told == wanted; };
+  return fits(row.sourceHost.value, plan.sourceHost) && fits(row.destinationHost.value, plan.destinationHost);
+}
+
+Task<Status> nothing() { co_return Status{}; }
+
+}  // namespace
+
+MigrationRunner::MigrationRunner(EventLoop& loop, Setup setup, Journal& journal, Observer observer)
+    : loop_(loop), setup_(std::move(setup)), journal_(journal), observer_(std::move(observer)) {
+  const auto& plan = setup_.plan;
+  Plan machine{.legs = plan.legs, .policy = plan.policy, .now = plan.now, .limits = setup_.limits};
+  state_ = setup_.adoptEpoch != 0 ? adopt(std::move(machine), plan.vmName, setup_.adoptEpoch, Clock::now())
+                                  : start(std::move(machine), plan.vmName, setup_.seen);
+  for (const auto& devices : setup_.devices) {
+    Leg leg;
+    leg.source = std::make_unique<TransferSide>(loop, devices.source, plan.vm, TransferRole::source);
+    leg.destination = std::make_unique<TransferSide>(loop, devices.destination, plan.vm, TransferRole::destination);
+    if (setup_.adoptEpoch != 0) {
+      leg.source->adopt(setup_.adoptEpoch);
+      leg.destination->adopt(setup_.adoptEpoch);
+      if (plan.rowByRow)
+        leg.rows = std::make_unique<RowCopier>(*devices.source, *devices.destination, plan.vm, RowCopier::Found::halfWritten);
+    }
+    legs_.push_back(std::move(leg));
+  }
+}
+
+Task<Outcome> MigrationRunner::run() {
+  auto id = journal_.begin(setup_.plan);
+  if (id)
+    id_ = *id;
+  else
+    log::error(id.error().text + "; VM " + setup_.plan.vmName + " is migrated without a journal");
+  if (setup_.adoptEpoch != 0) {
+    journal_.setClaim(id_, setup_.adoptEpoch, setup_.plan);
+    if (setup_.adoptResumed) {
+      PhaseRow row;
+      row.phase = Phase::resumed;
+      row.sequence = 1;
+      feed(PhaseSeen{setup_.plan.destinationHost, row});
+    } else {
+      feed(OperatorAbort{setup_.adoptReason});
+    }
+  } else {
+    feed(Begin{});
+    for (const auto& host : setup_.hosts) {
+      ++underWay_;
+      spawn(followHost(host));
+    }
+    ++underWay_;
+    spawn(keepAlive());
+  }
+  while (state_.stage != Stage::over || underWay_ > 0) co_await idle_.wait(loop_, std::chrono::hours{1});
+  loop_.cancel(timer_);
+  journal_.end(id_, state_.outcome, state_.reason, totals());
+  co_return state_.outcome;
+}
+
+void MigrationRunner::seen(const std::string& host, const PhaseRow& row) {
+  if (isBetween(row, setup_.plan)) feed(PhaseSeen{host, row});
+}
+
+void MigrationRunner::abort(std::string reason) { feed(OperatorAbort{std::move(reason)}); }
+
+JournalTotals MigrationRunner::totals() const {
+  JournalTotals totals;
+  for (const auto& leg : state_.legs) {
+    totals.rows += leg.destination.row.rows;
+    totals.missing += leg.destination.row.missing;
+  }
+  for (const auto& leg : legs_)
+    if (leg.images) totals.octets += leg.images->totals().octets;
+  if (!state_.legs.empty()) totals.digest = state_.legs.front().destination.row.digest.value;
+  return totals;
+}
+
+/// Events that come while one is being handled wait for it.
+void MigrationRunner::feed(Event event) {
+  events_.push_back(std::move(event));
+  if (std::exchange(feeding_, true)) return;
+  while (!events_.empty()) {
+    auto next = std::move(events_.front());
+    events_.pop_front();
+    auto epoch = state_.epoch;
+    auto result = step(std::move(state_), next, Clock::now());
+    state_ = std::move(result.state);
+    if (state_.epoch != epoch) journal_.setClaim(id_, state_.epoch, setup_.plan);
+    for (auto& action : result.actions) perform(std::move(action));
+  }
+  feeding_ = false;
+  armTimer();
+  if (observer_) observer_(*this);
+  if (state_.stage == Stage::over)
+    for (auto& pause : pauses_) pause.notify();
+  finishIfIdle();
+}
+
+void MigrationRunner::perform(Action action) {
+  if (action.kind == ActionKind::report) return tell(action);
+  if (action.kind == ActionKind::abort) halt(action);
+  ++underWay_;
+  spawn(execute(std::move(action)));
+}
+
+void MigrationRunner::tell(const Action& action) {
+  journal_.append(id_, action.mark, action.text);
+  log::write(action.isWarning ? log::Level::warning : log::Level::info, action.text);
+}
+
+/// What is under way on this side gives up after its next answer, so that the abort comes soon.
+void MigrationRunner::halt(const Action& abort) {
+  auto& leg = legs_[abort.leg];
+  leg.side(abort.role).giveUp();
+  if (leg.images) leg.images->stop();
+}
+
+void MigrationRunner::armTimer() {
+  loop_.cancel(timer_);
+  if (auto at = wakeAt(state_)) timer_ = loop_.after(*at - Clock::now(), [this] { feed(Tick{}); });
+}
+
+void MigrationRunner::finishIfIdle() {
+  if (state_.stage == Stage::over && underWay_ == 0) idle_.notify();
+}
+
+TransferSide::Seen MigrationRunner::seenOf(std::size_t leg, TransferRole role) {
+  return [this, leg, role](const TransferRow& row) { feed(TransferSeen{leg, role, row}); };
+}
+
+Task<> MigrationRunner::execute(Action action) {
+  if (action.kind == ActionKind::survey) {
+    co_await survey();
+  } else {
+    auto status = co_await dispatch(action);
+    ActionDone done{.action = std::move(action)};
+    if (!status) done.failure = toFailure(status.error());
+    feed(std::move(done));
+  }
+  --underWay_;
+  finishIfIdle();
+}
+
+Task<Status> MigrationRunner::dispatch(const Action& action) {
+  auto& leg = legs_[action.leg];
+  switch (action.kind) {
+    case ActionKind::claim: return claim(action.leg, action.role);
+    case ActionKind::copy: return leg.rows ? copyRows(action.leg) : copy(action.leg);
+    case ActionKind::freeze:
+      if (leg.images) leg.images->hurry();
+      return leg.source->ask(TransferAdmin::freeze);
+    case ActionKind::commit: return commit(action.leg);
+    case ActionKind::release:
+      return leg.source->reach(TransferAdmin::release, TransferOper::released, seenOf(action.leg, action.role));
+    case ActionKind::done: return finishDestination(action.leg);
+    case ActionKind::abort: return abortSide(action.leg, action.role);
+    case ActionKind::releaseHold: return act(action.host, PhaseAction::release);
+    case ActionKind::cancelHold: return act(action.host, PhaseAction::cancel);
+    default: return nothing();
+  }
+}
+
+/// The hypervisor's answer to a hold.
+Task<Status> MigrationRunner::act(std::string host, PhaseAction action) {
+  auto found = std::find_if(setup_.hosts.begin(), setup_.hosts.end(), [&](const Host& h) { return h.name == host; });
+  if (found == setup_.hosts.end()) co_return failure(SnmpStatus::inconsistentValue, "host " + host + " takes no part in this");
+  PhaseRow row;
+  row.uuid = setup_.plan.vm;
+  row.action = action;
+  std::vector<std::string_view> columns{"vmMigPhaseAction"};
+  co_return co_await found->agent->write(row, std::move(columns));
+}
+
+/// The safety net for notifications that were lost, and all there is without a listener.
+Task<> MigrationRunner::followHost(Host host) {
+  auto& pause = pauses_.emplace_back();
+  bool silent = false;
+  while (state_.stage != Stage::over) {
+    PhaseRow key;
+    key.uuid = setup_.plan.vm;
+    auto row = co_await readRow(*host.agent, key);
+    if (!row && !std::exchange(silent, true))
+      log::warning("host " + host.name + " does not tell its phases: " + row.error().text);
+    if (row) silent = false;
+    if (row && *row) seen(host.name, **row);
+    if (state_.stage == Stage::over) break;
+    co_await pause.wait(loop_, setup_.phasePoll);
+  }
+  --underWay_;
+  finishIfIdle();
+}
+
+/// The devices take everything back when they hear nothing of the manager for their deadline.
+Task<> MigrationRunner::keepAlive() {
+  auto& pause = pauses_.emplace_back();
+  while (state_.stage != Stage::over) {
+    co_await pause.wait(loop_, std::chrono::milliseconds{setup_.transferDeadlineSeconds * 1000 / 3});
+    for (std::size_t index = 0; index < legs_.size() && state_.stage < Stage::finishing; ++index)
+      for (auto role : {TransferRole::source, TransferRole::destination}) {
+        const auto& side = role == TransferRole::source ? state_.legs[index].source : state_.legs[index].destination;
+        bool isOurs = side.step >= SideStep::claimed && side.step <= SideStep::ready;
+        bool hasTransfer = role == TransferRole::source || !legs_[index].rows;
+        if (!isOurs || !hasTransfer) continue;
+        auto status = co_await legs_[index].side(role).keepAlive(setup_.transferDeadlineSeconds);
+        // What matters of it is seen where the transfer is followed.
+        if (!status) log::warning("VM " + setup_.plan.vmName + ": " + status.error().text);
+      }
+  }
+  --underWay_;
+  finishIfIdle();
+}
+
+}  // namespace vmmig

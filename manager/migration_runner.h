@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Runs one migration: executes the actions of the state machine as coroutines over devices and hosts, and feeds back what
+// comes of them.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "manager/image_copier.h"
+#include "manager/journal.h"
+#include "manager/migration.h"
+#include "manager/row_copier.h"
+#include "manager/transfer_side.h"
+
+namespace vmmig {
+
+class MigrationRunner {
+ public:
+  struct Host {
+    std::string name;
+    std::shared_ptr<Device> agent;
+  };
+  struct LegDevices {
+    std::shared_ptr<Device> source, destination;
+  };
+  struct Setup {
+    JournalPlan plan;
+    migration::Limits limits = {};
+    std::vector<LegDevices> devices = {};                   // as plan.legs
+    std::vector<Host> hosts = {};                           // of the source and the destination; none with plan.now
+    std::vector<VmAddressRow> addresses = {};               // from the inventory, for a source that does not know the VM
+    std::map<std::string, migration::SeenPhase> seen = {};  // phases of earlier migrations
+    std::uint32_t transferDeadlineSeconds = 30;
+    Clock::duration phasePoll = std::chrono::milliseconds{10};
+    /// Goes on with what a predecessor left under this epoch, and ends it: well when `adoptResumed`, else by taking it back.
+    std::uint32_t adoptEpoch = 0;
+    bool adoptResumed = false;
+    std::string adoptReason = {};
+  };
+  /// Called after each step, for progress.
+  using Observer = std::function<void(const MigrationRunner&)>;
+
+  MigrationRunner(EventLoop& loop, Setup setup, Journal& journal, Observer observer = {});
+
+  /// Until it is over and no request is under way.
+  Task<migration::Outcome> run();
+  /// A phase that came as a notification.
+  void seen(const std::string& host, const PhaseRow& row);
+  void abort(std::string reason);
+
+  const migration::State& state() const { return state_; }
+  const JournalPlan& plan() const { return setup_.plan; }
+  JournalTotals totals() const;
+  std::int64_t journalId() const { return id_; }
+
+ private:
+  struct Leg {
+    std::unique_ptr<TransferSide> source, destination;
+    std::unique_ptr<ImageCopier> images;
+    std::unique_ptr<RowCopier> rows;  // instead of images
+    DeviceSurvey sourceSurvey, destinationSurvey;
+    bool introduced = false;  // the VM was made known to the destination by us
+
+    TransferSide& side(TransferRole role) { return role == TransferRole::source ? *source : *destination; }
+  };
+
+  void feed(migration::Event event);
+  void perform(migration::Action action);
+  void tell(const migration::Action& action);
+  void halt(const migration::Action& abort);
+  void armTimer();
+  void finishIfIdle();
+  /// genErr is no answer, or that of a device whose subagent is gone for a moment: both may pass.
+  static migration::Failure toFailure(const Error& error) { return {error.status == SnmpStatus::genErr, error.text}; }
+  TransferSide::Seen seenOf(std::size_t leg, TransferRole role);
+
+  Task<> execute(migration::Action action);
+  Task<Status> dispatch(const migration::Action& action);
+  Task<> survey();
+  Status choosePath(Leg& leg);
+  Task<Status> claim(std::size_t index, TransferRole role);
+  Task<Status> copy(std::size_t index);
+  Task<Status> copyRows(std::size_t index);
+  Task<Status> commit(std::size_t index);
+  Task<Status> finishDestination(std::size_t index);
+  Task<Status> abortSide(std::size_t index, TransferRole role);
+  Task<Status> act(std::string host, PhaseAction action);
+  Task<> followHost(Host host);
+  Task<> keepAlive();
+
+  EventLoop& loop_;
+  Setup setup_;
+  Journal& journal_;
+  Observer observer_;
+  migration::State state_;
+  std::vector<Leg> legs_;
+  std::int64_t id_ = 0;
+  std::deque<migration::Event> events_;
+  bool feeding_ = false;
+  int underWay_ = 0;
+  EventLoop::TimerId timer_ = 0;
+  Wakeup idle_;                // everything has come to an end
+  std::deque<Wakeup> pauses_;  // of the tasks that go on until the end
+};
+
+}  // namespace vmmig

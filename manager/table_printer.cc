@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "manager/table_printer.h"
+
+#include <algorithm>
+
+#include "mibs/row_json.h"
+
+namespace vmmig {
+
+namespace {
+
+// Characters, not octets: UTF-8 continuation octets take no room.
+std::size_t width(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+bool isNumber(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || c == '-'; });
+}
+
+}  // namespace
+
+void TablePrinter::add(std::vector<std::string> cells) {
+  for (auto& cell : cells) cell = printable(cell.empty() ? "-" : cell);
+  rows_.push_back(std::move(cells));
+}
+
+void TablePrinter::print(std::ostream& out) const {
+  std::vector<std::size_t> widths;
+  std::vector<bool> numbers;
+  for (std::size_t i = 0; i < headings_.size(); ++i) {
+    std::size_t most = width(headings_[i]);
+    bool number = !rows_.empty();
+    for (const auto& row : rows_) {
+      most = std::max(most, width(row[i]));
+      number = number && isNumber(row[i]);
+    }
+    widths.push_back(most);
+    numbers.push_back(number);
+  }
+  auto line = [&](const std::vector<std::string>& cells) {
+    std::string text;
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      std::string padding(widths[i] - width(cells[i]), ' ');
+      text += (i ? "  " : "") + (numbers[i] ? padding + cells[i] : cells[i] + padding);
+    }
+    text.erase(text.find_last_not_of(' ') + 1);
+    out << text << '\n';
+  };
+  line(headings_);
+  for (const auto& row : rows_) line(row);
+}
+
+std::string headingOf(const TableInfo& table, const ColumnInfo& column) {
+  auto prefix = table.name;
+  if (prefix.ends_with("Table")) prefix.remove_suffix(5);
+  auto name = column.name;
+  // vmMigPhase itself is a column of vmMigPhaseTable.
+  if (!name.starts_with(prefix) || name == prefix) prefix = "vmMig";
+  if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+  return std::string{name};
+}
+
+bool isAddressType(const ColumnInfo& column) { return column.syntax == &Codec<InetAddressType>::syntax; }
+
+std::string rowLabel(const AnyRow& row) {
+  std::string label;
+  for (const auto& column : row.table().index()) {
+    bool vm = column.syntax == &Codec<Uuid>::syntax && row.table().indexCount > 1;
+    if (vm || isAddressType(column)) continue;
+    label += (label.empty() ? "" : " ") + displayValue(column, row);
+  }
+  return label;
+}
+
+std::string printable(std::string_view text) {
+  std::string clean;
+  for (char c : text) clean += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  return clean;
+}
+
+}  // namespace vmmig

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "subagent/agent.h"
+
+#include <sys/utsname.h>
+
+#include <stdexcept>
+
+#include "common/log.h"
+#include "config.h"
+#include "mibs/image_table.h"
+#include "mibs/tcp_conn_table.h"
+#include "subagent/linux_back_end.h"
+#include "subagent/memory_back_end.h"
+
+namespace vmmig {
+
+namespace {
+
+constexpr TransferLimits transferLimits;
+
+std::string describeSystem() {
+  utsname system{};
+  ::uname(&system);
+  return std::string{"vmmigd " PACKAGE_VERSION ", "} + system.sysname + " " + system.release + " " + system.machine;
+}
+
+std::unique_ptr<BackEnd> makeBackEnd(const Options& options) {
+  if (options.backEnd == BackEndKind::memory) return std::make_unique<MemoryBackEnd>();
+  return makeLinuxBackEnd();
+}
+
+}  // namespace
+
+Agent::Agent(EventLoop& loop, const Options& options)
+    : loop_(loop),
+      stateFile_(options.stateDirectory + "/vmmigd.json"),
+      scalarStore_([this] { return scalars(); }),
+      notifier_(loop, [this](const AnyRow& row) { return notifies(row); }),
+      vmStore_(registry_, vmContext()),
+      addressStore_(registry_, vmContext()) {
+  std::vector<RowStore*> stores{&scalarStore_};
+  if (options.roles.contains(Role::device)) {
+    auto device = startDevice(options);
+    stores.insert(stores.end(), device.begin(), device.end());
+  }
+  handler_ = std::make_unique<RequestHandler>(std::move(stores));
+  agentx_ = std::make_unique<AgentxAgent>(loop_, *handler_, options.agentxSocket);
+}
+
+Agent::~Agent() = default;
+
+VmContext Agent::vmContext() {
+  return {[this](const Uuid& vm) { return transfers_->isBusy(vm); }, [this](const Uuid& vm) { return backEnd_->isBlocked(vm); },
+          [this](const Vm& vm) {
+            for (auto& store : deviceStores_)
+              if (&store->table() == &TableOf<TcpConnRow>::info) return store->count(vm);
+            return std::uint32_t{0};
+          },
+          [this] { saveVmsSoon(); }};
+}
+
+std::vector<RowStore*> Agent::startDevice(const Options& options) {
+  backEnd_ = makeBackEnd(options);
+  transfers_ = std::make_unique<TransferEngine>(loop_, registry_, *backEnd_, notifier_, stateFile_, transferLimits);
+  configureVms(options);
+  pruneStateFile();
+  transfers_->recover();
+  std::vector<RowStore*> stores{&vmStore_, &addressStore_, &transfers_->transferStore(), &transfers_->imageStore()};
+  for (auto* table : backEnd_->tables()) {
+    deviceStores_.push_back(std::make_unique<DeviceTableStore>(loop_, registry_, *table));
+    stores.push_back(deviceStores_.back().get());
+  }
+  return stores;
+}
+
+/// The configuration's VMs are permanent: managers may change them until the next start, but not remove them.
+void Agent::configureVms(const Options& options) {
+  for (const auto& vm : options.vms) {
+    VmRow row;
+    row.uuid = vm.uuid;
+    row.name.value = vm.name;
+    row.storageType = StorageType::permanent;
+    registry_.put(std::move(row));
+    for (const auto& address : vm.addresses) {
+      const auto* owner = registry_.ownerOf(address);
+      if (owner && *owner != vm.uuid)
+        throw std::runtime_error("address " + toString(address) + " is configured for two VMs: " + registry_.get(*owner).label() +
+                                 " and " + registry_.get(vm.uuid).label());
+      VmAddressRow addressRow;
+      addressRow.uuid = vm.uuid;
+      addressRow.address = address;
+      addressRow.storageType = StorageType::permanent;
+      registry_.put(std::move(addressRow));
+    }
+  }
+}
+
+/// Of the VMs and addresses in the state file only those count that managers have made; the configuration goes before them.
+void Agent::pruneStateFile() {
+  for (const auto& row : stateFile_.rows(TableOf<VmRow>::info))
+    if (row.as<VmRow>().storageType != StorageType::volatile_ || registry_.find(vmOf(row))) stateFile_.remove(row);
+  for (const auto& row : stateFile_.rows(TableOf<VmAddressRow>::info)) {
+    const auto& address = row.as<VmAddressRow>();
+    if (address.storageType != StorageType::volatile_ || registry_.ownerOf(address.address)) stateFile_.remove(row);
+  }
+}
+
+DeviceScalars Agent::scalars() const {
+  DeviceScalars scalars;
+  scalars.descr.value = describeSystem();
+  if (backEnd_) {
+    scalars.backEnd.value = backEnd_->name();
+    scalars.capabilities = backEnd_->capabilities();
+    scalars.capabilities.set(Capability::image);
+    auto health = backEnd_->health();
+    scalars.health = health.health;
+    scalars.healthText = shortened(health.text);
+    scalars.maxRows = backEnd_->maxRows();
+    scalars.maxChunkSize = maxChunkSize;
+    scalars.maxTransfers = transferLimits.maxTransfers;
+    auto transfers = transfers_->counters();
+    scalars.transfers = transfers.running;
+    scalars.transfersFinished = transfers.finished;
+    scalars.transfersFailed = transfers.failed;
+  }
+  scalars.vms = static_cast<std::uint32_t>(registry_.vms().size());
+  scalars.agentXReconnects.value = agentx_ ? agentx_->reconnects() : 0;
+  return scalars;
+}
+
+bool Agent::notifies(const AnyRow& row) const {
+  if (!scalarStore_.notificationsEnabled()) return false;
+  const auto* vm = row.table().isScalars() ? nullptr : registry_.find(vmOf(row));
+  return !vm || vm->notificationsEnable;
+}
+
+/// Once for all changes of a PDU.
+void Agent::saveVmsSoon() {
+  if (std::exchange(savePending_, true)) return;
+  loop_.post([this] {
+    savePending_ = false;
+    stateFile_.putVms(registry_);
+    if (auto saved = stateFile_.save(); !saved) log::error(saved.error().text);
+  });
+}
+
+}  // namespace vmmig

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The back end `linux`: the kernel of the network namespace that the process runs in.
+#pragma once
+
+#include <limits>
+#include <memory>
+
+#include "subagent/back_end.h"
+
+namespace vmmig {
+
+struct LinuxOptions {
+  /// Fill the table of the kernel (nf_conntrack_max) no further than this.
+  std::uint32_t maxRows = std::numeric_limits<std::uint32_t>::max();
+};
+
+/// Always succeeds; what is missing is in health().
+std::unique_ptr<BackEnd> makeLinuxBackEnd(LinuxOptions options = {});
+
+}  // namespace vmmig

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "subagent/transfer.h"
+
+#include <algorithm>
+
+#include "common/log.h"
+
+namespace vmmig {
+
+MicrosecondsUtc nowUtc() {
+  auto since1970 = std::chrono::system_clock::now().time_since_epoch();
+  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(since1970).count())};
+}
+
+Text<255> shortened(std::string text) {
+  constexpr std::size_t most = 255;
+  if (text.size() > most) {
+    std::size_t end = most;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+    text.resize(end);
+  }
+  return {std::move(text)};
+}
+
+bool isFinal(TransferOper status) {
+  switch (status) {
+    case TransferOper::released:
+    case TransferOper::done:
+    case TransferOper::aborted:
+    case TransferOper::failed:
+    case TransferOper::expired: return true;
+    default: return false;
+  }
+}
+
+Transfer::Transfer(std::shared_ptr<TransferContext> context, const Uuid& uuid, TransferRole role) : context_(std::move(context)) {
+  vm_ = context_->registry.get(uuid);
+  row_.uuid = uuid;
+  row_.role = role;
+  // Nothing is under way yet.
+  row_.operStatus = TransferOper::aborted;
+}
+
+Transfer::~Transfer() { disarmDeadline(); }
+
+TransferRow Transfer::row() const {
+  auto row = row_;
+  if (deadlineTimer_) {
+    auto left = std::chrono::ceil<std::chrono::seconds>(deadlineAt_ - Clock::now()).count();
+    row.deadline.value = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 1, row_.deadline.value));
+  }
+  return row;
+}
+
+void Transfer::claim(const TransferRow& wanted) {
+  if (!isFinal()) {
+    log::warning(label() + " was " + labelOf(row_.operStatus) + "; it is taken back, because a newer manager claims the VM with epoch " +
+                 std::to_string(wanted.epoch));
+    auto last = row_;
+    last.operStatus = TransferOper::aborted;
+    last.error = shortened("a newer manager claimed the VM with epoch " + std::to_string(wanted.epoch));
+    ++context_->counters.failed.value;
+    context_->notifier.send(mib::Notification::transferFailed, AnyRow{last});
+  }
+  disarmDeadline();
+  auto before = row_.operStatus;
+  row_ = TransferRow{};
+  row_.uuid = wanted.uuid;
+  row_.role = wanted.role;
+  row_.epoch = wanted.epoch;
+  row_.adminStatus = wanted.adminStatus;
+  row_.policy = wanted.policy;
+  row_.deadline = wanted.deadline;
+  row_.operStatus = before;
+  begin();
+}
+
+void Transfer::write(const TransferRow& wanted, bool wroteAdmin) {
+  row_.policy = wanted.policy;
+  row_.deadline = wanted.deadline;
+  if (deadlineTimer_) armDeadline();
+  if (!wroteAdmin) return;
+  row_.adminStatus = wanted.adminStatus;
+  obey(wanted.adminStatus);
+}
+
+void Transfer::recover(const TransferRow& kept) {
+  row_ = kept;
+  if (!isFinal()) resume();
+}
+
+void Transfer::detach() {
+  beginWork();
+  disarmDeadline();
+}
+
+Task<Status> Transfer::forEachRow(unsigned work, Visitor visit) {
+  for (auto* table : backEnd().tables()) {
+    auto cursor = table->read(vm_);
+    std::vector<AnyRow> rows;
+    for (;;) {
+      rows.clear();
+      auto more = cursor->next(rows);
+      if (!more) co_return failure(more.error());
+      if (!*more) break;
+      // A batch is as large as the device likes.
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        if (auto visited = visit(*table, rows[i]); !visited) co_return visited;
+        if ((i + 1) % context_->limits.sliceRows != 0) continue;
+        co_await nextTurn(loop());
+        if (!isCurrent(work)) co_return Status{};
+      }
+      co_await nextTurn(loop());
+      if (!isCurrent(work)) co_return Status{};
+    }
+  }
+  co_return Status{};
+}
+
+std::span<const AnyRow> Transfer::sliceOf(const std::vector<AnyRow>& rows, std::size_t from) const {
+  auto end = from;
+  while (end < rows.size() && end - from < context_->limits.sliceRows && &rows[end].table() == &rows[from].table()) ++end;
+  return std::span{rows}.subspan(from, end - from);
+}
+
+void Transfer::armDeadline() {
+  disarmDeadline();
+  std::chrono::seconds delay{row_.deadline.value};
+  deadlineAt_ = Clock::now() + delay;
+  deadlineTimer_ = loop().after(delay, [this] {
+    deadlineTimer_.reset();
+    onDeadline();
+  });
+}
+
+void Transfer::disarmDeadline() {
+  if (deadlineTimer_) loop().cancel(*deadlineTimer_);
+  deadlineTimer_.reset();
+}
+
+Status Transfer::save() {
+  context_->stateFile.put(AnyRow{row_});
+  return context_->stateFile.save();
+}
+
+void Transfer::finish(TransferOper status, std::string error) {
+  beginWork();
+  disarmDeadline();
+  row_.operStatus = status;
+  row_.finishedTime = nowUtc();
+  row_.error = shortened(std::move(error));
+  dropImage();
+  if (auto saved = save(); !saved) log::error(label() + " ended, but a restart of vmmigd would not know it: " + saved.error().text);
+  bool succeeded = status == TransferOper::released || status == TransferOper::done;
+  ++(succeeded ? context_->counters.finished : context_->counters.failed).value;
+  auto text = label() + " is " + labelOf(status) + (row_.error.value.empty() ? "" : ": " + row_.error.value);
+  log::write(status == TransferOper::failed || status == TransferOper::expired ? log::Level::error : log::Level::notice, text);
+  notify();
+}
+
+void Transfer::notify() {
+  bool failed = row_.operStatus == TransferOper::aborted || row_.operStatus == TransferOper::failed ||
+                row_.operStatus == TransferOper::expired;
+  context_->notifier.send(failed ? mib::Notification::transferFailed : mib::Notification::transferFinished, AnyRow{row()});
+}
+
+tl::unexpected<Error> Transfer::refusal(TransferAdmin wanted, const std::string& remedy) const {
+  return failure(SnmpStatus::inconsistentValue, "vmMigTransferAdminStatus " + labelOf(wanted) + " is refused: " + label() + " is " +
+                                                    labelOf(row_.operStatus) + "; " + remedy);
+}
+
+std::string Transfer::label() const {
+  return "VM " + vm_.label() + ": the transfer of epoch " + std::to_string(row_.epoch) + " (" + labelOf(row_.role) + ")";
+}
+
+}  // namespace vmmig

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Commit at the destination, in slices: stale rows out, the image's rows in, everything read back and compared. What was done is
+// noted before each turn of the event loop, so that an undo can begin at any of them.
+#include "common/log.h"
+#include "subagent/transfer_clock.h"
+#include "subagent/transfer_destination.h"
+
+namespace vmmig {
+
+namespace {
+// More of them help nobody who reads the log.
+constexpr std::uint32_t maxRefusalsLogged = 10;
+
+std::string describe(const AnyRow& row) { return std::string{row.table().entry} + " " + toString(row.index()); }
+}  // namespace
+
+void DestinationTransfer::startCommit() {
+  row_.operStatus = TransferOper::committing;
+  spawn(commit(self(), beginWork()));
+}
+
+Task<> DestinationTransfer::commit(Self self, unsigned work) {
+  co_await nextTurn(loop());
+  if (!isCurrent(work)) co_return;
+  // Without it a crash from here on would leave rows behind.
+  Status status = save();
+  if (status) {
+    status = co_await removeStale(work);
+    if (!isCurrent(work)) co_return;
+  }
+  if (status) {
+    status = co_await createRows(work);
+    if (!isCurrent(work)) co_return;
+  }
+  if (status) {
+    status = co_await verify(work);
+    if (!isCurrent(work)) co_return;
+  }
+  if (status) {
+    row_.operStatus = TransferOper::committed;
+    row_.commitTime = nowUtc();
+    row_.rows = rows().size();
+    row_.digest.value = rows().digest().octets();
+    status = save();
+  }
+  if (!status) co_return startUndo(TransferOper::failed, status.error().text);
+  log::info(label() + " is committed with " + std::to_string(row_.rows) + " rows" +
+            (row_.missing ? ", " + std::to_string(row_.missing) + " are missing" : ""));
+  notify();
+}
+
+Task<Status> DestinationTransfer::removeStale(unsigned work) {
+  std::vector<AnyRow> present;
+  Visitor collect = [&present](TableBackEnd&, const AnyRow& row) -> Status {
+    present.push_back(row);
+    return {};
+  };
+  auto read = co_await forEachRow(work, std::move(collect));
+  if (!isCurrent(work)) co_return Status{};
+  if (!read) co_return failure("the VM's rows cannot be read: " + read.error().text);
+  staleReadAt_ = Clock::now();
+  for (std::size_t at = 0; at < present.size();) {
+    auto slice = sliceOf(present, at);
+    auto result = backEnd().tableFor(slice.front().table())->remove(vm_, slice);
+    stale_.insert(stale_.end(), slice.begin(), slice.begin() + static_cast<std::ptrdiff_t>(result.done));
+    if (result.error) co_return failure("a stale row of the VM cannot be removed: " + result.error->text);
+    at += slice.size();
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return Status{};
+  }
+  if (!stale_.empty()) log::info(label() + ": " + std::to_string(stale_.size()) + " stale rows of the VM were in the way");
+  co_return Status{};
+}
+
+Task<Status> DestinationTransfer::createRows(unsigned work) {
+  auto& entries = rows().entries();
+  std::vector<ImageRows::Map::iterator> places;
+  // The first two octets of a key are its table.
+  auto tableOf = [](ImageRows::Map::iterator place) { return std::string_view{place->first}.substr(0, 2); };
+  for (auto at = entries.begin(); at != entries.end();) {
+    places.clear();
+    for (; at != entries.end() && places.size() < context().limits.sliceRows; ++at) {
+      if (!places.empty() && tableOf(at) != tableOf(places.front())) break;
+      places.push_back(at);
+    }
+    if (auto created = createSlice(places); !created) co_return created;
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return Status{};
+  }
+  co_return Status{};
+}
+
+Status DestinationTransfer::createSlice(const std::vector<ImageRows::Map::iterator>& places) {
+  std::vector<AnyRow> slice;
+  for (auto place : places) age(slice.emplace_back(rows().unpack(*place)), Clock::now() - place->second.at);
+  auto* table = backEnd().tableFor(slice.front().table());
+  for (std::size_t at = 0; at < slice.size();) {
+    BatchResult result{0, Error{SnmpStatus::wrongValue, "this device has no " + std::string{slice.front().table().name}}};
+    if (table) result = table->create(vm_, std::span{slice}.subspan(at));
+    for (std::size_t i = at; i < at + result.done; ++i) places[i]->second.created = true;
+    at += result.done;
+    if (!result.error) continue;
+    auto text = describe(slice[at]) + " cannot be made: " + result.error->text;
+    if (!isBestEffort()) return failure(text);
+    if (++row_.missing <= maxRefusalsLogged) log::warning(label() + ": " + text + "; it is left out (bestEffort)");
+    ++at;
+  }
+  return {};
+}
+
+Task<Status> DestinationTransfer::verify(unsigned work) {
+  ++reading_;
+  Difference difference;
+  Visitor compare = [this, &difference](TableBackEnd& table, const AnyRow& row) -> Status {
+    readBack(table, row, difference);
+    return {};
+  };
+  auto read = co_await forEachRow(work, std::move(compare));
+  if (!isCurrent(work)) co_return Status{};
+  if (!read) co_return failure("what was made cannot be read back: " + read.error().text);
+  std::size_t looked = 0;
+  for (auto at = rows().entries().begin(); at != rows().entries().end();) {
+    auto entry = at++;
+    if (!isSeen(entry->second)) {
+      if (entry->second.created && difference.gone++ == 0) difference.example = describe(rows().unpack(*entry)) + " is not there";
+      // An undo still removes what was created, hence it needs the entry; bestEffort has none behind it but the manager's own.
+      if (isBestEffort() || !entry->second.created) rows().erase(entry);
+    }
+    if (++looked % context().limits.sliceRows != 0) continue;
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return Status{};
+  }
+  row_.missing += difference.altered + difference.gone;
+  co_return judge(difference);
+}
+
+void DestinationTransfer::readBack(TableBackEnd& table, const AnyRow& row, Difference& difference) {
+  // What begins here by itself while the path still leads elsewhere is no part of the image.
+  if (!table.moves(row)) return;
+  auto found = rows().find(row);
+  if (found == rows().entries().end()) {
+    if (difference.surplus++ == 0) difference.example = describe(row) + " is there, but was not in the image";
+    return;
+  }
+  if (!rows().unpack(*found).equals(row, Carry::exact) && difference.altered++ == 0)
+    difference.example = describe(row) + " is there with other values";
+  // From here on the entry is what is really there, and what signs of life are measured from.
+  rows().put(row, Clock::now()).seenIn = reading_;
+}
+
+Status DestinationTransfer::judge(const Difference& difference) const {
+  bool isEqual = difference.none() && row_.missing == 0 && staging_->isWhole();
+  if (isEqual) return {};
+  if (!isBestEffort()) return failure("what was made does not read back as it was written: " + difference.text());
+  if (!difference.none()) log::warning(label() + ": read back with differences, kept (bestEffort): " + difference.text());
+  return {};
+}
+
+std::string DestinationTransfer::Difference::text() const {
+  if (none()) return "count or digest are not those of the end mark";
+  return std::to_string(altered) + " rows altered, " + std::to_string(gone) + " gone, " + std::to_string(surplus) +
+         " too many; first: " + example;
+}
+
+}  // namespace vmmig

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "subagent/transfer_source.h"
+
+#include "common/log.h"
+#include "subagent/transfer_clock.h"
+
+namespace vmmig {
+
+namespace {
+// A row that is about to go by itself would be gone before it is made at the destination.
+constexpr std::int64_t leastLifeSeconds = 3;
+}  // namespace
+
+SourceTransfer::SourceTransfer(std::shared_ptr<TransferContext> context, const Uuid& uuid)
+    : Transfer(std::move(context), uuid, TransferRole::source) {}
+
+Status SourceTransfer::permits(TransferAdmin wanted) const {
+  auto now = row_.operStatus;
+  bool isRunning = now == TransferOper::tracking || now == TransferOper::freezing || now == TransferOper::frozen;
+  bool isKept = now == TransferOper::aborted || now == TransferOper::failed || now == TransferOper::expired;
+  switch (wanted) {
+    case TransferAdmin::track:
+      if (now == TransferOper::tracking) return {};
+      return refusal(wanted, "begin anew with a higher epoch");
+    case TransferAdmin::freeze:
+      if (isRunning) return {};
+      return refusal(wanted, "begin anew with a higher epoch");
+    case TransferAdmin::release:
+      if (isKept || now == TransferOper::frozen || now == TransferOper::releasing || now == TransferOper::released) return {};
+      return refusal(wanted, "freeze it and commit it at the destination first");
+    case TransferAdmin::abort:
+      if (isRunning || isKept) return {};
+      return refusal(wanted, "its rows are deleted here; move the VM back with a transfer from its new place");
+    default: return refusal(wanted, "the source takes track, freeze, release and abort");
+  }
+}
+
+Status SourceTransfer::permitsClaim() const {
+  if (row_.operStatus != TransferOper::releasing) return {};
+  return failure(SnmpStatus::inconsistentValue, "a higher vmMigTransferEpoch is refused: " + label() +
+                                                    " is deleting the rows that moved; claim the VM when it is released");
+}
+
+void SourceTransfer::begin() {
+  auto work = beginWork();
+  backEnd().unblock(row_.uuid);
+  vm_ = context().registry.get(row_.uuid);
+  log_ = std::make_unique<ImageLog>(row_.uuid, context().limits);
+  row_.operStatus = TransferOper::tracking;
+  // The freeze is not written again, it would cost its stop time: after a restart all states up to frozen come to the same.
+  if (auto saved = save(); !saved) return keepRows(TransferOper::failed, saved.error().text);
+  armDeadline();
+  spawn(track(self(), work));
+}
+
+void SourceTransfer::obey(TransferAdmin wanted) {
+  auto now = row_.operStatus;
+  if (wanted == TransferAdmin::freeze && now == TransferOper::tracking) {
+    row_.operStatus = TransferOper::freezing;
+    spawn(freeze(self(), beginWork()));
+  } else if (wanted == TransferAdmin::release && now != TransferOper::releasing && now != TransferOper::released) {
+    startRelease();
+  } else if (wanted == TransferAdmin::abort && !isFinal()) {
+    keepRows(TransferOper::aborted);
+  }
+}
+
+void SourceTransfer::resume() {
+  if (row_.operStatus == TransferOper::releasing) return startRelease();
+  keepRows(TransferOper::expired, "vmmigd was restarted; the rows are kept and traffic flows: transfer the VM again");
+}
+
+void SourceTransfer::onDeadline() {
+  if (row_.operStatus == TransferOper::releasing) return;
+  keepRows(TransferOper::expired, "the manager did not finish in time; the rows are kept and traffic flows: see why the manager "
+                                  "is gone, and transfer the VM again");
+}
+
+void SourceTransfer::keepRows(TransferOper status, std::string error) {
+  backEnd().unblock(row_.uuid);
+  finish(status, std::move(error));
+}
+
+void SourceTransfer::dropImage() { log_.reset(); }
+
+Task<> SourceTransfer::track(Self self, unsigned work) {
+  co_await nextTurn(loop());
+  if (!isCurrent(work)) co_return;
+  auto told = co_await tellRows(work);
+  if (!isCurrent(work)) co_return;
+  if (told) told = log_->flush();
+  if (!told) co_return keepRows(TransferOper::failed, "the VM's rows cannot be read: " + told.error().text);
+  showImage();
+}
+
+Task<Status> SourceTransfer::tellRows(unsigned work) {
+  Visitor tell = [this](TableBackEnd& table, const AnyRow& row) -> Status {
+    auto life = remainingLifeSeconds(row);
+    if (!table.moves(row) || (life && *life <= leastLifeSeconds)) return {};
+    auto told = log_->observe(row, Clock::now());
+    showImage();
+    return told;
+  };
+  return forEachRow(work, std::move(tell));
+}
+
+Task<> SourceTransfer::freeze(Self self, unsigned work) {
+  co_await nextTurn(loop());
+  if (!isCurrent(work)) co_return;
+  if (auto blocked = backEnd().block(vm_); !blocked)
+    co_return keepRows(TransferOper::failed, "the VM's traffic cannot be blocked: " + blocked.error().text);
+  row_.blockedTime = nowUtc();
+  log_->beginReading();
+  auto told = co_await tellRows(work);
+  if (!isCurrent(work)) co_return;
+  row_.lastReadTime = nowUtc();
+  if (told) {
+    told = co_await tellGone(work);
+    if (!isCurrent(work)) co_return;
+  }
+  if (!told) co_return keepRows(TransferOper::failed, "the VM's rows cannot be read: " + told.error().text);
+  row_.complete = true;
+  row_.digest.value = log_->digest().octets();
+  showImage();
+  row_.operStatus = TransferOper::frozen;
+  log::info(label() + " is frozen with " + std::to_string(row_.rows) + " rows");
+  notify();
+}
+
+Task<Status> SourceTransfer::tellGone(unsigned work) {
+  while (log_->removeGone(context().limits.sliceRows)) {
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return Status{};
+  }
+  co_return log_->end();
+}
+
+void SourceTransfer::showImage() {
+  row_.rows = log_->digest().rows();
+  row_.chunks = static_cast<std::uint32_t>(log_->chunks().size());
+  row_.octets = static_cast<std::uint32_t>(log_->octets());
+}
+
+void SourceTransfer::startRelease() {
+  auto work = beginWork();
+  disarmDeadline();
+  row_.operStatus = TransferOper::releasing;
+  // Should this not be written: a restart keeps the rows, and the manager releases again.
+  if (auto saved = save(); !saved) log::error(label() + " is releasing, but a restart would not know it: " + saved.error().text);
+  spawn(release(self(), work));
+}
+
+Task<> SourceTransfer::release(Self self, unsigned work) {
+  co_await nextTurn(loop());
+  if (!isCurrent(work)) co_return;
+  // After an abort, an expiry or a restart traffic flows, and would make rows anew while they are deleted.
+  if (auto blocked = backEnd().block(vm_); !blocked)
+    log::warning(label() + ": the VM's traffic cannot be blocked while its rows are deleted: " + blocked.error().text);
+  auto deleted = co_await deleteRows(work);
+  if (!isCurrent(work)) co_return;
+  if (!deleted)
+    co_return keepRows(TransferOper::failed, "the VM has left, but its rows cannot be deleted: " + deleted.error().text +
+                                                 "; mend that and release again");
+  backEnd().unblock(row_.uuid);
+  forgetVm();
+  finish(TransferOper::released);
+}
+
+Task<Status> SourceTransfer::deleteRows(unsigned work) {
+  std::vector<AnyRow> rows;
+  Visitor collect = [&rows](TableBackEnd&, const AnyRow& row) -> Status {
+    rows.push_back(row);
+    return {};
+  };
+  auto read = co_await forEachRow(work, std::move(collect));
+  if (!isCurrent(work) || !read) co_return read;
+  for (std::size_t at = 0; at < rows.size();) {
+    auto slice = sliceOf(rows, at);
+    auto result = backEnd().tableFor(slice.front().table())->remove(vm_, slice);
+    if (result.error) co_return failure(*result.error);
+    at += slice.size();
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return Status{};
+  }
+  co_return Status{};
+}
+
+void SourceTransfer::forgetVm() {
+  auto& registry = context().registry;
+  std::vector<VmAddressRow> addresses;
+  for (const auto& [index, row] : registry.addresses())
+    if (row.uuid == row_.uuid && row.storageType == StorageType::volatile_) addresses.push_back(row);
+  for (const auto& row : addresses) registry.remove(row);
+  const auto* known = registry.find(row_.uuid);
+  if (known && known->storageType == StorageType::volatile_) registry.remove(row_.uuid);
+  context().stateFile.putVms(registry);
+}
+
+const std::string* SourceTransfer::chunk(std::uint32_t number) const {
+  return log_ && number >= 1 && number <= log_->chunks().size() ? &log_->chunks()[number - 1] : nullptr;
+}
+
+std::optional<std::uint32_t> SourceTransfer::nextChunk(std::uint32_t after) const {
+  if (!log_ || after >= log_->chunks().size()) return std::nullopt;
+  return after + 1;
+}
+
+Status SourceTransfer::checkChunk(std::uint32_t number, const std::string&) const {
+  return failure(SnmpStatus::notWritable, "vmMigImageData of chunk " + std::to_string(number) + " is refused: " + label() +
+                                              " writes its image itself; write chunks at the destination");
+}
+
+}  // namespace vmmig

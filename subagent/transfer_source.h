@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The source's end of a transfer:
+//
+//   tracking --freeze--> freezing --> frozen --release--> releasing --> released
+//
+// and from each of the first three, traffic unblocked and every row kept: aborted (abort), expired (the deadline), failed.
+// A manager that knows the VM to run at the destination can release from those as well.
+#pragma once
+
+#include "subagent/image_log.h"
+#include "subagent/transfer.h"
+
+namespace vmmig {
+
+class SourceTransfer final : public Transfer {
+ public:
+  SourceTransfer(std::shared_ptr<TransferContext> context, const Uuid& uuid);
+
+  Status permits(TransferAdmin wanted) const override;
+  Status permitsClaim() const override;
+
+  const std::string* chunk(std::uint32_t number) const override;
+  std::optional<std::uint32_t> nextChunk(std::uint32_t after) const override;
+  Status checkChunk(std::uint32_t number, const std::string& data) const override;
+  void takeChunk(std::uint32_t, const std::string&) override {}
+
+ private:
+  using Self = std::shared_ptr<SourceTransfer>;
+  Self self() { return std::static_pointer_cast<SourceTransfer>(shared_from_this()); }
+
+  void begin() override;
+  void obey(TransferAdmin wanted) override;
+  void resume() override;
+  void onDeadline() override;
+  void dropImage() override;
+
+  Task<> track(Self self, unsigned work);
+  Task<> freeze(Self self, unsigned work);
+  Task<> release(Self self, unsigned work);
+  Task<Status> tellRows(unsigned work);
+  Task<Status> tellGone(unsigned work);
+  Task<Status> deleteRows(unsigned work);
+
+  void startRelease();
+  /// The VM goes on here.
+  void keepRows(TransferOper status, std::string error = {});
+  void forgetVm();
+  void showImage();
+
+  std::unique_ptr<ImageLog> log_;
+};
+
+}  // namespace vmmig

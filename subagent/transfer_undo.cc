@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Taking a destination back to what it was, in slices; and telling from the rows whether the VM runs here when nobody says so.
+#include "common/log.h"
+#include "subagent/transfer_clock.h"
+#include "subagent/transfer_destination.h"
+
+namespace vmmig {
+
+void DestinationTransfer::startUndo(TransferOper after, std::string error) {
+  auto work = beginWork();
+  disarmDeadline();
+  afterUndo_ = after;
+  row_.error = shortened(std::move(error));
+  row_.operStatus = TransferOper::aborting;
+  if (!row_.error.value.empty()) log::warning(label() + " is taken back: " + row_.error.value);
+  // Should this not be written: a restart undoes a commit as well.
+  if (auto saved = save(); !saved) log::error(label() + " is aborting, but a restart would not know it: " + saved.error().text);
+  spawn(undo(self(), work));
+}
+
+Task<> DestinationTransfer::undo(Self self, unsigned work) {
+  co_await nextTurn(loop());
+  if (!isCurrent(work)) co_return;
+  auto lost = co_await removeCreated(work);
+  if (!isCurrent(work)) co_return;
+  lost += co_await restoreStale(work);
+  if (!isCurrent(work)) co_return;
+  endUndo(lost);
+}
+
+Task<std::size_t> DestinationTransfer::removeCreated(unsigned work) {
+  std::size_t lost = 0;
+  auto& entries = rows().entries();
+  for (auto at = entries.begin(); at != entries.end();) {
+    std::size_t looked = 0;
+    std::vector<AnyRow> slice;
+    for (; at != entries.end() && looked < context().limits.sliceRows; ++at, ++looked) {
+      if (!at->second.created) continue;
+      auto row = rows().unpack(*at);
+      if (!slice.empty() && &slice.front().table() != &row.table()) break;
+      at->second.created = false;
+      slice.push_back(std::move(row));
+    }
+    for (std::size_t from = 0; from < slice.size();) {
+      auto result = backEnd().tableFor(slice.front().table())->remove(vm_, std::span{slice}.subspan(from));
+      from += result.done;
+      if (!result.error) continue;
+      log::error(label() + ": a row cannot be removed again: " + result.error->text);
+      ++lost;
+      ++from;
+    }
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return lost;
+  }
+  co_return lost;
+}
+
+Task<std::size_t> DestinationTransfer::restoreStale(unsigned work) {
+  std::size_t lost = 0;
+  while (!stale_.empty()) {
+    auto count = sliceOf(stale_, 0).size();
+    std::vector<AnyRow> slice;
+    // What would have ended by itself meanwhile is not brought back.
+    for (auto row = stale_.begin(); row != stale_.begin() + static_cast<std::ptrdiff_t>(count); ++row) {
+      auto elapsed = Clock::now() - staleReadAt_;
+      auto life = remainingLifeSeconds(*row);
+      if (life && *life > 0 && std::chrono::seconds{*life} <= elapsed) continue;
+      age(slice.emplace_back(std::move(*row)), elapsed);
+    }
+    stale_.erase(stale_.begin(), stale_.begin() + static_cast<std::ptrdiff_t>(count));
+    for (std::size_t from = 0; from < slice.size();) {
+      auto result = backEnd().tableFor(slice.front().table())->create(vm_, std::span{slice}.subspan(from));
+      from += result.done;
+      if (!result.error) continue;
+      log::error(label() + ": a row that was here before cannot be restored: " + result.error->text);
+      ++lost;
+      ++from;
+    }
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return lost;
+  }
+  co_return lost;
+}
+
+void DestinationTransfer::endUndo(std::size_t lost) {
+  auto error = row_.error.value;
+  if (lost > 0) {
+    // In front, because it is what has to be mended by hand.
+    error = std::to_string(lost) + " rows could not be taken back, see the log; " + error;
+    log::error(label() + ": " + std::to_string(lost) + " rows could not be taken back: compare the VM's rows on this device with "
+                                                       "what they should be");
+  }
+  if (afterUndo_ != TransferOper::prepared) return finish(afterUndo_, std::move(error));
+  prepare();
+  if (row_.operStatus == TransferOper::prepared) row_.error = shortened(std::move(error));
+}
+
+Task<> DestinationTransfer::conclude(Self self, unsigned work, TransferOper after, std::string error) {
+  co_await nextTurn(loop());
+  if (!isCurrent(work)) co_return;
+  bool alive = false;
+  auto looked = co_await lookForLife(work, alive);
+  if (!isCurrent(work)) co_return;
+  // Rows that cannot be read cannot be judged, and a VM that runs must not lose them.
+  if (looked && !alive) co_return startUndo(afterUndo_, std::move(error));
+  auto why = looked ? std::string{"its rows show that the VM runs here"} : "its rows cannot be read: " + looked.error().text;
+  log::warning(label() + " was committed, and nobody said done; the rows are kept, because " + why);
+  if (after != TransferOper::prepared) co_return finish(TransferOper::done);
+  if (afterUndo_ != TransferOper::prepared) co_return finish(TransferOper::done, "the claim was aborted; " + why);
+  prepare();
+}
+
+Task<Status> DestinationTransfer::lookForLife(unsigned work, bool& alive) {
+  ++reading_;
+  Visitor compare = [this, &alive](TableBackEnd&, const AnyRow& row) -> Status {
+    auto found = rows().find(row);
+    if (found == rows().entries().end()) return {};
+    found->second.seenIn = reading_;
+    auto before = rows().unpack(*found);
+    auto elapsed = Clock::now() - found->second.at;
+    alive = alive || !before.equals(row, Carry::exact) || !explainedByTime(before, row, elapsed);
+    return {};
+  };
+  auto read = co_await forEachRow(work, std::move(compare));
+  if (!isCurrent(work) || !read) co_return read;
+  std::size_t looked = 0;
+  for (auto at = rows().entries().begin(); at != rows().entries().end() && !alive; ++at) {
+    if (at->second.created && !isSeen(at->second)) {
+      // Gone before its time: closed, not timed out.
+      auto life = remainingLifeSeconds(rows().unpack(*at));
+      alive = !life || std::chrono::seconds{*life} > Clock::now() - at->second.at + clockTolerance;
+    }
+    if (++looked % context().limits.sliceRows != 0) continue;
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return Status{};
+  }
+  co_return Status{};
+}
+
+Task<Status> DestinationTransfer::adoptPresent(unsigned work) {
+  Visitor adopt = [this](TableBackEnd&, const AnyRow& row) -> Status {
+    rows().put(row, Clock::now()).created = true;
+    return {};
+  };
+  return forEachRow(work, std::move(adopt));
+}
+
+Task<> DestinationTransfer::undoAfterRestart(Self self, unsigned work) {
+  co_await nextTurn(loop());
+  if (!isCurrent(work)) co_return;
+  auto read = co_await adoptPresent(work);
+  if (!isCurrent(work)) co_return;
+  if (!read)
+    co_return finish(TransferOper::failed, "vmmigd was restarted in the middle, and the VM's rows cannot be read: " + read.error().text +
+                                               "; remove them by hand");
+  spawn(undo(self, work));
+}
+
+Task<> DestinationTransfer::stayCommitted(Self self, unsigned work) {
+  co_await nextTurn(loop());
+  if (!isCurrent(work)) co_return;
+  auto read = co_await adoptPresent(work);
+  if (!isCurrent(work)) co_return;
+  if (!read) log::error(label() + ": the VM's rows cannot be read after the restart: " + read.error().text);
+  armDeadline();
+}
+
+}  // namespace vmmig
