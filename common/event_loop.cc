@@ -49,7 +49,9 @@ void EventLoop::onSignal(int signal, Callback callback) {
   UniqueFd fd{signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC)};
   if (!fd) throw std::system_error(errno, std::generic_category(), "signalfd");
   int raw = fd.get();
-  signalFds_[signal] = std::move(fd);
+  auto& kept = signalFds_[signal];
+  if (kept) unwatch(kept.get());  // a second callback replaces the first
+  kept = std::move(fd);
   watch(raw, [raw, callback = std::move(callback)] {
     signalfd_siginfo info;
     if (::read(raw, &info, sizeof info) == sizeof info) callback();

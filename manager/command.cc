@@ -18,7 +18,10 @@ Result<std::unique_ptr<Device>> Invocation::device(const std::string& peer) cons
   return made;
 }
 
-ExitCode exitCodeOf(const Error& error) { return error.status == SnmpStatus::badValue ? ExitCode::usage : ExitCode::device; }
+ExitCode exitCodeOf(const Error& error) {
+  if (error.status == SnmpStatus::badValue) return ExitCode::usage;
+  return error.status == SnmpStatus::noSuchName ? ExitCode::negative : ExitCode::device;
+}
 
 ExitCode complain(ExitCode code, const std::string& text) {
   log::error(text);

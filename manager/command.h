@@ -54,7 +54,7 @@ const Command& phaseCommand();
 
 std::span<const Command* const> commands();
 
-/// badValue is what the user gave, everything else came from a device.
+/// badValue is what the user gave, noSuchName a VM that is not there; everything else came from a device.
 ExitCode exitCodeOf(const Error& error);
 /// Writes "vmmig: ..." to standard error and answers the code.
 ExitCode complain(ExitCode code, const std::string& text);

@@ -1,11 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# libmanager.a is all of vmmig but main.cc, for the tests. Each part appends its files.
 bin_PROGRAMS += vmmig
 noinst_LIBRARIES += libmanager.a
-libmanager_a_CPPFLAGS = $(AM_CPPFLAGS)
 libmanager_a_SOURCES = \
   manager/at_once.h \
+  manager/command.cc manager/command.h \
+  manager/command_line.cc manager/command_line.h \
+  manager/command_list.cc \
+  manager/commands/diff.cc \
+  manager/commands/export.cc \
+  manager/commands/import.cc \
+  manager/commands/phase.cc \
+  manager/commands/show.cc \
   manager/device.cc manager/device.h \
+  manager/notification.cc manager/notification.h \
+  manager/progress.cc manager/progress.h \
   manager/snmp_library.cc manager/snmp_library.h \
   manager/snmp_session.cc manager/snmp_session.h \
   manager/snmp_transport.cc manager/snmp_transport.h \
+  manager/table_printer.cc manager/table_printer.h \
   manager/table_walk.cc manager/table_walk.h \
-  manager/trap_listener.h
+  manager/trap_listener.cc manager/trap_listener.h \
+  manager/trap_users.cc manager/trap_users.h \
+  manager/vm_state.cc manager/vm_state.h
+
+MANAGER_LIBS = libmanager.a libmibs.a libcommon.a $(SNMP_LIBS) $(CRYPTO_LIBS) -lboost_program_options
+
+vmmig_SOURCES = manager/main.cc
+vmmig_LDADD = $(MANAGER_LIBS)

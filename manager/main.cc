@@ -22,6 +22,7 @@ int runVmmig(int argc, char** argv) {
   auto line = parseCommandLine(words);
   if (!line) return static_cast<int>(complain(ExitCode::usage, line.error().text));
   if (!line->command) return std::fputs(line->output.c_str(), stdout) < 0 || std::fflush(stdout) != 0;
+  if (line->dumpPackets || !line->debugTokens.empty()) log::setLevel(log::Level::debug);
   if (line->dumpPackets) snmp::dumpPackets();
   if (!line->debugTokens.empty()) snmp::debug(line->debugTokens);
   EventLoop loop;

@@ -14,6 +14,9 @@ void Stepper::advance() {
   }
   if (s_.stage == Stage::switching) advanceSwitch();
   if ((s_.stage == Stage::awaiting || s_.stage == Stage::releasing) && s_.resumed) finish();
+  if (s_.stage == Stage::finishing) {
+    for (std::size_t leg = 0; leg < s_.legs.size(); ++leg) advanceEnding(leg);
+  }
   if (s_.stage == Stage::finishing || s_.stage == Stage::takingBack) overIfAllFinal();
 }
 
@@ -54,10 +57,17 @@ void Stepper::finish() {
   s_.holdHost.clear();
   s_.holdRetryAt.reset();
   for (std::size_t leg = 0; leg < s_.legs.size(); ++leg) {
-    if (!s_.legs[leg].isLive()) continue;
-    endSide(leg, TransferRole::destination, ActionKind::done);
-    endSide(leg, TransferRole::source, ActionKind::release);
+    if (s_.legs[leg].isLive()) endSide(leg, TransferRole::destination, ActionKind::done);
   }
+}
+
+/// The source deletes only what the destination has for good.
+void Stepper::advanceEnding(std::size_t leg) {
+  const auto& source = s_.legs[leg].source;
+  const auto& destination = s_.legs[leg].destination;
+  if (source.step != SideStep::ready) return;
+  if (destination.step == SideStep::ended) endSide(leg, TransferRole::source, ActionKind::release);
+  if (destination.step == SideStep::lost) abortSide(leg, TransferRole::source);
 }
 
 void Stepper::endSide(std::size_t leg, TransferRole role, ActionKind kind) {

@@ -69,6 +69,7 @@ class Stepper {
   void advanceLeg(std::size_t leg);
   void advanceSwitch();
   void finish();
+  void advanceEnding(std::size_t leg);
   void stageTimedOut();
   void retrySides();
   void overIfAllFinal();

@@ -136,7 +136,8 @@ class NetSnmpSession final : public SnmpSession {
 
 Error NetSnmpSession::timeoutError() {
   std::string hint = "no answer. Is the device up, does its snmpd run and listen there, does a firewall let us through?";
-  if (session()->securityLevel == SNMP_SEC_LEVEL_AUTHPRIV) hint += " (A wrong privacy passphrase looks the same.)";
+  bool encrypted = session()->version == SNMP_VERSION_3 && session()->securityLevel == SNMP_SEC_LEVEL_AUTHPRIV;
+  if (encrypted) hint += " (A wrong privacy passphrase looks the same.)";
   return {SnmpStatus::genErr, peer_ + ": " + hint};
 }
 

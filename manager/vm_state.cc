@@ -99,8 +99,8 @@ Task<Result<Uuid>> findVm(Device& device, std::string uuidOrName) {
   for (const auto& row : *rows)
     if (row.as<VmRow>().name.value == uuidOrName) found.push_back(row.as<VmRow>().uuid);
   if (found.size() == 1) co_return found.front();
-  if (found.empty()) co_return failure(device.name() + " knows no VM named \"" + uuidOrName + "\" (`vmmig show` lists them)");
-  co_return failure(device.name() + " knows several VMs named \"" + uuidOrName + "\": give the UUID");
+  if (found.empty()) co_return failure(SnmpStatus::noSuchName, device.name() + " knows no VM named \"" + uuidOrName + "\" (`vmmig show` lists them)");
+  co_return failure(SnmpStatus::badValue, device.name() + " knows several VMs named \"" + uuidOrName + "\": give the UUID");
 }
 
 Task<Result<VmState>> readVmState(Device& device, Uuid vm) {
@@ -109,7 +109,7 @@ Task<Result<VmState>> readVmState(Device& device, Uuid vm) {
   key.uuid = vm;
   auto row = co_await device.read(key);
   if (!row) co_return failure(row.error());
-  if (!*row) co_return failure(SnmpStatus::inconsistentName, device.name() + " does not know the VM " + toString(vm));
+  if (!*row) co_return failure(SnmpStatus::noSuchName, device.name() + " does not know the VM " + toString(vm));
   state.vm = (*row)->as<VmRow>();
   auto addresses = co_await device.readAll(TableOf<VmAddressRow>::info, vm);
   if (!addresses) co_return failure(addresses.error());

@@ -17,9 +17,10 @@ struct VmState {
   std::vector<AnyRow> rows;       // of every table that moves
 };
 
-/// The VM that a UUID or a name (vmMigVmName) means on this device.
+/// The VM that a UUID or a name (vmMigVmName) means on this device; noSuchName when it knows none of that name.
 Task<Result<Uuid>> findVm(Device& device, std::string uuidOrName);
 
+/// noSuchName when the device does not know the VM.
 Task<Result<VmState>> readVmState(Device& device, Uuid vm);
 
 /// The file of `vmmig export`: {"format": "vmmig-export", "version": 1, "device": ..., "time": ..., "vm": {}, "addresses": [],

@@ -14,14 +14,17 @@ const image::End* endOf(const std::vector<image::Record>& records) {
 Result<std::vector<image::Record>> ImageStaging::check(std::uint32_t number, const std::string& data) const {
   if (auto here = chunks_.find(number); here != chunks_.end()) {
     if (here->second == data) return std::vector<image::Record>{};
-    return failure(SnmpStatus::inconsistentValue, "it arrived before with another content; abort, and begin again with a higher epoch");
+    return failure(SnmpStatus::inconsistentValue,
+                   "it arrived before with another content; abort, and begin again with a higher epoch");
   }
   if (number > limits_.maxChunks)
-    return failure(SnmpStatus::inconsistentName, "this device takes " + std::to_string(limits_.maxChunks) + " chunks of an image");
+    return failure(SnmpStatus::inconsistentName,
+                   "this device takes " + std::to_string(limits_.maxChunks) + " chunks of an image");
   if (endNumber_ && number > *endNumber_)
-    return failure(SnmpStatus::inconsistentName, "the image ended with chunk " + std::to_string(*endNumber_));
+    return failure(SnmpStatus::inconsistentValue, "the image ended with chunk " + std::to_string(*endNumber_));
   if (octets_ + data.size() > limits_.maxOctets)
-    return failure(SnmpStatus::resourceUnavailable, "this device takes " + std::to_string(limits_.maxOctets) + " octets of an image");
+    return failure(SnmpStatus::resourceUnavailable,
+                   "this device takes " + std::to_string(limits_.maxOctets) + " octets of an image");
   auto records = image::readChunk(vm_, data);
   if (!records) return records;
   if (endOf(*records) && !chunks_.empty() && (endNumber_ || chunks_.rbegin()->first > number))

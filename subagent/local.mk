@@ -56,5 +56,7 @@ libsubagent_a_SOURCES += \
   subagent/transfer_engine.cc subagent/transfer_engine.h \
   subagent/transfer_source.cc subagent/transfer_source.h \
   subagent/transfer_store.cc subagent/transfer_store.h \
+  subagent/transfer_text.cc subagent/transfer_text.h \
   subagent/transfer_undo.cc \
-  subagent/transfer_limits.h
+  subagent/transfer_limits.h \
+  subagent/phase_manager.cc subagent/phase_manager.h

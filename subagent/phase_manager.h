@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // vmMigPhaseTable: the phases of the migrations on this hypervisor's host, told to the world, and the holds, each of which ends.
 //
-// Where phases come from: a PhaseSource that follows a hypervisor calls report(); with none (`manual`) a hook or a person writes the
-// table, and reads in vmMigPhaseHoldStatus how the hold has ended.
+// Where phases come from: a PhaseSource that follows a hypervisor calls report(); with none (`manual`) a hook or a person writes
+// the table, and reads in vmMigPhaseHoldStatus how the hold has ended.
 #pragma once
 
 #include <map>

@@ -48,7 +48,8 @@ StateFile::StateFile(std::string path) : path_(std::move(path)) {
 void StateFile::load() {
   std::ifstream file{path_, std::ios::binary};
   if (!file) {
-    if (errno != ENOENT) log::error("The state file " + path_ + " cannot be read (" + std::strerror(errno) + "); starting without it");
+    if (errno != ENOENT)
+      log::error("The state file " + path_ + " cannot be read (" + std::strerror(errno) + "); starting without it");
     return;
   }
   std::ostringstream text;

@@ -27,8 +27,8 @@ class StateFile {
   /// The VMs and addresses exactly as the registry has them.
   void putVms(const VmRegistry& registry);
 
-  /// On the disk when it answers without an error: written beside, fsync(2), rename(2), so that a crash leaves the old file or the
-  /// new one. The caller saves before the step that the rows describe.
+  /// On the disk when it answers without an error: written beside, fsync(2), rename(2), so that a crash leaves the old file or
+  /// the new one. The caller saves before the step that the rows describe.
   Status save();
 
  private:

@@ -7,21 +7,6 @@
 
 namespace vmmig {
 
-MicrosecondsUtc nowUtc() {
-  auto since1970 = std::chrono::system_clock::now().time_since_epoch();
-  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(since1970).count())};
-}
-
-Text<255> shortened(std::string text) {
-  constexpr std::size_t most = 255;
-  if (text.size() > most) {
-    std::size_t end = most;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-    text.resize(end);
-  }
-  return {std::move(text)};
-}
-
 bool isFinal(TransferOper status) {
   switch (status) {
     case TransferOper::released:
@@ -54,8 +39,8 @@ TransferRow Transfer::row() const {
 
 void Transfer::claim(const TransferRow& wanted) {
   if (!isFinal()) {
-    log::warning(label() + " was " + labelOf(row_.operStatus) + "; it is taken back, because a newer manager claims the VM with epoch " +
-                 std::to_string(wanted.epoch));
+    log::warning(label() + " was " + labelOf(row_.operStatus) +
+                 "; it is taken back, because a newer manager claims the VM with epoch " + std::to_string(wanted.epoch));
     auto last = row_;
     last.operStatus = TransferOper::aborted;
     last.error = shortened("a newer manager claimed the VM with epoch " + std::to_string(wanted.epoch));
@@ -145,12 +130,15 @@ Status Transfer::save() {
 
 void Transfer::finish(TransferOper status, std::string error) {
   beginWork();
+  // It stands where it stood.
+  row_.deadline = row().deadline;
   disarmDeadline();
   row_.operStatus = status;
   row_.finishedTime = nowUtc();
   row_.error = shortened(std::move(error));
   dropImage();
-  if (auto saved = save(); !saved) log::error(label() + " ended, but a restart of vmmigd would not know it: " + saved.error().text);
+  if (auto saved = save(); !saved)
+    log::error(label() + " ended, but a restart of vmmigd would not know it: " + saved.error().text);
   bool succeeded = status == TransferOper::released || status == TransferOper::done;
   ++(succeeded ? context_->counters.finished : context_->counters.failed).value;
   auto text = label() + " is " + labelOf(status) + (row_.error.value.empty() ? "" : ": " + row_.error.value);
@@ -165,8 +153,8 @@ void Transfer::notify() {
 }
 
 tl::unexpected<Error> Transfer::refusal(TransferAdmin wanted, const std::string& remedy) const {
-  return failure(SnmpStatus::inconsistentValue, "vmMigTransferAdminStatus " + labelOf(wanted) + " is refused: " + label() + " is " +
-                                                    labelOf(row_.operStatus) + "; " + remedy);
+  return failure(SnmpStatus::inconsistentValue, "vmMigTransferAdminStatus " + labelOf(wanted) + " is refused: " + label() +
+                                                    " is " + labelOf(row_.operStatus) + "; " + remedy);
 }
 
 std::string Transfer::label() const {

@@ -14,6 +14,7 @@
 #include "subagent/notifier.h"
 #include "subagent/state_file.h"
 #include "subagent/transfer_limits.h"
+#include "subagent/transfer_text.h"
 
 namespace vmmig {
 
@@ -35,24 +36,10 @@ struct TransferContext {
   TransferCounters counters = {};
 };
 
-/// The SMI label: "frozen".
-template <class E>
-std::string labelOf(E value) {
-  for (const auto& label : Labels<E>::labels)
-    if (label.number == static_cast<std::int32_t>(value)) return std::string{label.name};
-  return std::to_string(static_cast<std::int32_t>(value));
-}
-
-/// Now, from the system's clock.
-MicrosecondsUtc nowUtc();
-
-/// At most 255 octets of it, cut between characters.
-Text<255> shortened(std::string text);
-
 bool isFinal(TransferOper status);
 
-/// Every task keeps its transfer alive, and knows by its number whether it is still the one that works: each start of other work, and
-/// the end, raises the number. All that a task has done is noted before it gives way, so whoever comes next finds it true.
+/// Every task keeps its transfer alive, and knows by its number whether it is still the one that works: each start of other work,
+/// and the end, raises the number. All that a task has done is noted before it gives way, so whoever comes next finds it true.
 class Transfer : public std::enable_shared_from_this<Transfer> {
  public:
   Transfer(std::shared_ptr<TransferContext> context, const Uuid& uuid, TransferRole role);
@@ -99,8 +86,8 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   /// Any work that is under way ends at its next turn; the number of the work that begins now.
   unsigned beginWork() { return ++work_; }
   bool isCurrent(unsigned work) const { return work == work_; }
-  /// All rows of the VM on this device, in slices. Ends early when `visit` or reading fails, or the work is no longer current: the
-  /// caller asks isCurrent() first.
+  /// All rows of the VM on this device, in slices. Ends early when `visit` or reading fails, or the work is no longer current:
+  /// the caller asks isCurrent() first.
   Task<Status> forEachRow(unsigned work, Visitor visit);
   /// The rows behind `from` that belong to one table and make one slice.
   std::span<const AnyRow> sliceOf(const std::vector<AnyRow>& rows, std::size_t from) const;

@@ -23,7 +23,8 @@ Status DestinationTransfer::permits(TransferAdmin wanted) const {
       return refusal(wanted, "begin anew with a higher epoch");
     case TransferAdmin::done:
       if (now == TransferOper::committed || now == TransferOper::done) return {};
-      return refusal(wanted, vmmig::isFinal(now) ? "its rows are not here any more; keep the VM at the source" : "wait until it is committed");
+      return refusal(wanted, vmmig::isFinal(now) ? "its rows are not here any more; keep the VM at the source"
+                                                 : "wait until it is committed");
     case TransferAdmin::abort:
       if (now != TransferOper::done) return {};
       return refusal(wanted, "the VM runs here; move it back with a new transfer");
@@ -36,8 +37,8 @@ Status DestinationTransfer::permitsCommit() const {
     return refusal(TransferAdmin::commit, "chunks 1.." + std::to_string(staging_->inOrder()) +
                                               " of its image are here, without the end mark: write the others first");
   if (!staging_->isWhole())
-    return refusal(TransferAdmin::commit, "its image comes to " + std::to_string(staging_->rows().size()) + " rows, and its end mark says " +
-                                              std::to_string(staging_->end().rows) +
+    return refusal(TransferAdmin::commit, "its image comes to " + std::to_string(staging_->rows().size()) +
+                                              " rows, and its end mark says " + std::to_string(staging_->end().rows) +
                                               " or has another digest: abort, and read the image anew with a higher epoch");
   return {};
 }
@@ -122,7 +123,8 @@ Status DestinationTransfer::checkChunk(std::uint32_t number, const std::string& 
     return failure(status, "vmMigImageData of chunk " + std::to_string(number) + " is refused: " + label() + ": " + why);
   };
   if (row_.operStatus != TransferOper::prepared && !chunk(number))
-    return refused(SnmpStatus::inconsistentName, "it is " + labelOf(row_.operStatus) + ", and takes chunks while it is prepared");
+    return refused(SnmpStatus::inconsistentValue,
+                   "it is " + labelOf(row_.operStatus) + ", and takes chunks while it is prepared");
   auto records = staging_->check(number, data);
   if (!records) return refused(records.error().status, records.error().text);
   // What the device refuses is left out at commit.
@@ -131,8 +133,8 @@ Status DestinationTransfer::checkChunk(std::uint32_t number, const std::string& 
     const auto* put = std::get_if<image::Put>(&record);
     if (!put) continue;
     if (auto checked = checkRow(put->row); !checked)
-      return refused(SnmpStatus::inconsistentValue, "a row of it cannot be made here: " + checked.error().text +
-                                                        "; mend that, or begin anew with the policy bestEffort");
+      return refused(checked.error().status, "a row of it cannot be made here: " + checked.error().text +
+                                                 "; mend that, or begin anew with the policy bestEffort");
   }
   return {};
 }

@@ -3,8 +3,8 @@
 //
 //   prepared --commit--> committing --> committed --done--> done
 //
-// and from each of the first three by way of aborting, the device as it was before: aborted (abort), expired (the deadline), failed.
-// A committed transfer whose deadline passes is done all the same when its rows show that the VM runs here.
+// and from each of the first three by way of aborting, the device as it was before: aborted (abort), expired (the deadline),
+// failed. A committed transfer whose deadline passes is done all the same when its rows show that the VM runs here.
 #pragma once
 
 #include "subagent/image_staging.h"

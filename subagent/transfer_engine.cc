@@ -68,21 +68,29 @@ void TransferEngine::erase(const Uuid& vm) {
   auto found = transfers_.find(indexOf(vm));
   if (found == transfers_.end()) return;
   context_->stateFile.remove(AnyRow{found->second->row()});
-  if (auto saved = context_->stateFile.save(); !saved) log::error("A transfer was deleted, but not for good: " + saved.error().text);
+  if (auto saved = context_->stateFile.save(); !saved)
+    log::error("A transfer was deleted, but not for good: " + saved.error().text);
   found->second->detach();
   transfers_.erase(found);
 }
 
 void TransferEngine::recover() {
   auto& file = context_->stateFile;
-  for (const auto& row : file.rows(TableOf<VmRow>::info)) context_->registry.put(row.as<VmRow>());
-  for (const auto& row : file.rows(TableOf<VmAddressRow>::info)) context_->registry.put(row.as<VmAddressRow>());
+  auto& registry = context_->registry;
+  // The configuration's own come first, and it may have changed since.
+  for (const auto& row : file.rows(TableOf<VmRow>::info))
+    if (!registry.find(vmOf(row)) && row.as<VmRow>().storageType == StorageType::volatile_) registry.put(row.as<VmRow>());
+  for (const auto& any : file.rows(TableOf<VmAddressRow>::info)) {
+    const auto& row = any.as<VmAddressRow>();
+    bool isNew = registry.find(row.uuid) && !registry.ownerOf(row.address);
+    if (isNew && row.storageType == StorageType::volatile_) registry.put(row);
+  }
   for (const auto& any : file.rows(TableOf<TransferRow>::info)) {
     const auto& row = any.as<TransferRow>();
     auto& transfer = transfers_[indexOf(row.uuid)];
     transfer = makeTransfer(context_, row.uuid, row.role);
     if (!vmmig::isFinal(row.operStatus))
-      log::warning("VM " + context_->registry.get(row.uuid).label() + ": its transfer of epoch " + std::to_string(row.epoch) + " (" +
+      log::warning("VM " + registry.get(row.uuid).label() + ": its transfer of epoch " + std::to_string(row.epoch) + " (" +
                    labelOf(row.role) + ") was " + labelOf(row.operStatus) + " when vmmigd ended");
     transfer->recover(row);
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Owns the transfers of this device, one a VM, and shows them as vmMigTransferTable and vmMigImageTable.
 //
-// A SET is judged in check(); apply() has nothing to do and nothing to take back; settle(), when the PDU has succeeded as a whole,
-// begins what is wanted, as tasks that the event loop turns between.
+// A SET is judged in check(); apply() has nothing to do and nothing to take back; settle(), when the PDU has succeeded as a
+// whole, begins what is wanted, as tasks that the event loop turns between.
 #pragma once
 
 #include <map>
@@ -16,7 +16,8 @@ using Limits = TransferLimits;
 
 class TransferEngine {
  public:
-  TransferEngine(EventLoop& loop, VmRegistry& registry, BackEnd& backEnd, Notifier& notifier, StateFile& stateFile, Limits limits);
+  TransferEngine(EventLoop& loop, VmRegistry& registry, BackEnd& backEnd, Notifier& notifier, StateFile& stateFile,
+                 Limits limits);
   TransferEngine(const TransferEngine&) = delete;
   TransferEngine& operator=(const TransferEngine&) = delete;
   /// Stops all work where it stands and changes nothing more: as a crash does.
@@ -25,8 +26,8 @@ class TransferEngine {
   RowStore& transferStore();
   RowStore& imageStore();
 
-  /// Once, before the first request: takes VMs, addresses and transfers from the state file, unblocks what was blocked, and undoes what
-  /// a crash left half-done.
+  /// Once, before the first request: takes VMs, addresses and transfers from the state file, unblocks what was blocked, and
+  /// undoes what a crash left half-done.
   void recover();
 
   TransferCounters counters() const;

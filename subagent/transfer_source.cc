@@ -72,8 +72,9 @@ void SourceTransfer::resume() {
 
 void SourceTransfer::onDeadline() {
   if (row_.operStatus == TransferOper::releasing) return;
-  keepRows(TransferOper::expired, "the manager did not finish in time; the rows are kept and traffic flows: see why the manager "
-                                  "is gone, and transfer the VM again");
+  keepRows(TransferOper::expired,
+           "the manager did not finish in time; the rows are kept and traffic flows: see why the manager "
+           "is gone, and transfer the VM again");
 }
 
 void SourceTransfer::keepRows(TransferOper status, std::string error) {

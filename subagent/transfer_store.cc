@@ -49,7 +49,8 @@ Status TransferStore::check(const Change& change) {
   auto now = transfer->row();
   if (wanted.epoch < now.epoch)
     return refused("vmMigTransferEpoch " + std::to_string(wanted.epoch) + " is refused: " + label(wanted.uuid) +
-                   " was claimed with epoch " + std::to_string(now.epoch) + "; leave it to that manager, or claim it with a higher one");
+                   " was claimed with epoch " + std::to_string(now.epoch) +
+                   "; leave it to that manager, or claim it with a higher one");
   if (wanted.epoch > now.epoch) {
     if (!change.wrote("vmMigTransferAdminStatus"))
       return refused("vmMigTransferEpoch " + std::to_string(wanted.epoch) + " of " + label(wanted.uuid) +
@@ -66,8 +67,8 @@ Status TransferStore::checkClaim(const TransferRow& wanted, const Transfer* befo
                    " in the role " + labelOf(wanted.role) + " begins with " + labelOf(first));
   auto vm = engine_.registry().get(wanted.uuid);
   if (!engine_.registry().find(wanted.uuid) || vm.addresses.empty())
-    return failure(SnmpStatus::inconsistentName, label(wanted.uuid) + " is not known here with an address: create its rows of "
-                                                                      "vmMigVmTable and vmMigVmAddressTable first");
+    return refused("vmMigTransferAdminStatus " + labelOf(wanted.adminStatus) + " is refused: " + label(wanted.uuid) +
+                   " is not known here with an address; create its rows of vmMigVmTable and vmMigVmAddressTable first");
   if (before && !before->isFinal()) {
     if (before->row().role != wanted.role)
       return refused("vmMigTransferRole is refused: a transfer of " + label(wanted.uuid) + " is " +
@@ -75,8 +76,8 @@ Status TransferStore::checkClaim(const TransferRow& wanted, const Transfer* befo
     return before->permitsClaim();
   }
   if (engine_.counters().running >= engine_.limits().maxTransfers)
-    return failure(SnmpStatus::resourceUnavailable, "the transfer of " + label(wanted.uuid) + " is refused: " +
-                                                        std::to_string(engine_.limits().maxTransfers) +
+    return failure(SnmpStatus::resourceUnavailable, "the transfer of " + label(wanted.uuid) +
+                                                        " is refused: " + std::to_string(engine_.limits().maxTransfers) +
                                                         " transfers are running here; wait for one to end");
   return {};
 }
@@ -102,8 +103,14 @@ void TransferStore::settle(const Change& change) {
   auto* transfer = engine_.find(wanted.uuid);
   if (change.kind == Change::Kind::remove) return engine_.erase(wanted.uuid);
   if (transfer && isIdle(change)) return;
-  if (!transfer || wanted.epoch > transfer->row().epoch) return engine_.claim(wanted);
   auto row = wanted;
+  if (!transfer) return engine_.claim(row);
+  if (row.epoch > transfer->row().epoch) {
+    // Nothing of the transfer before speaks for this one.
+    if (!change.wrote("vmMigTransferPolicy")) row.policy = TransferRow{}.policy;
+    if (!change.wrote("vmMigTransferDeadline")) row.deadline = TransferRow{}.deadline;
+    return engine_.claim(row);
+  }
   // What is read counts down; unwritten it begins again where it began.
   if (!change.wrote("vmMigTransferDeadline")) row.deadline = transfer->deadline();
   transfer->write(row, change.wrote("vmMigTransferAdminStatus"));

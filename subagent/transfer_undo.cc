@@ -87,8 +87,9 @@ void DestinationTransfer::endUndo(std::size_t lost) {
   if (lost > 0) {
     // In front, because it is what has to be mended by hand.
     error = std::to_string(lost) + " rows could not be taken back, see the log; " + error;
-    log::error(label() + ": " + std::to_string(lost) + " rows could not be taken back: compare the VM's rows on this device with "
-                                                       "what they should be");
+    log::error(label() + ": " + std::to_string(lost) +
+               " rows could not be taken back: compare the VM's rows on this device with "
+               "what they should be");
   }
   if (afterUndo_ != TransferOper::prepared) return finish(afterUndo_, std::move(error));
   prepare();
@@ -151,8 +152,8 @@ Task<> DestinationTransfer::undoAfterRestart(Self self, unsigned work) {
   auto read = co_await adoptPresent(work);
   if (!isCurrent(work)) co_return;
   if (!read)
-    co_return finish(TransferOper::failed, "vmmigd was restarted in the middle, and the VM's rows cannot be read: " + read.error().text +
-                                               "; remove them by hand");
+    co_return finish(TransferOper::failed, "vmmigd was restarted in the middle, and the VM's rows cannot be read: " +
+                                               read.error().text + "; remove them by hand");
   spawn(undo(self, work));
 }
 

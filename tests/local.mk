@@ -1,1 +1,70 @@
-# none yet
+# SPDX-License-Identifier: GPL-2.0-or-later
+# `make check`: GoogleTest programs (tests/unit) and pytest files, which find our programs in $VMMIG_BUILDDIR.
+TEST_EXTENSIONS = .py
+PY_LOG_COMPILER = /usr/bin/python3 -m pytest
+AM_PY_LOG_FLAGS = -p no:cacheprovider -rs --confcutdir=$(abs_top_srcdir)/tests
+AM_TESTS_ENVIRONMENT = VMMIG_BUILDDIR='$(abs_top_builddir)'; PYTHONDONTWRITEBYTECODE=1; export VMMIG_BUILDDIR PYTHONDONTWRITEBYTECODE;
+UNIT_LIBS = libmibs.a libcommon.a $(GTEST_LIBS) -lgtest_main
+
+
+# --- common/ and mibs/: unit tests and fuzzers
+unit_ldadd = libmibs.a libcommon.a -lgtest_main $(GTEST_LIBS) $(CRYPTO_LIBS) -lpthread
+unit_tests = \
+  tests/unit/test_event_loop \
+  tests/unit/test_identifiers \
+  tests/unit/test_image \
+  tests/unit/test_layering \
+  tests/unit/test_mib_conformance \
+  tests/unit/test_oer \
+  tests/unit/test_row \
+  tests/unit/test_row_json \
+  tests/unit/test_syntax \
+  tests/unit/test_task
+fuzzers = tests/fuzz/fuzz_image tests/fuzz/fuzz_index tests/fuzz/fuzz_json
+check_PROGRAMS += $(unit_tests) $(fuzzers)
+TESTS += $(unit_tests) $(fuzzers)
+CLEANFILES += tests/fuzz/*.crash
+
+tests_unit_test_event_loop_SOURCES = tests/unit/test_event_loop.cc
+tests_unit_test_event_loop_LDADD = $(unit_ldadd)
+tests_unit_test_identifiers_SOURCES = tests/unit/test_identifiers.cc
+tests_unit_test_identifiers_LDADD = $(unit_ldadd)
+tests_unit_test_image_SOURCES = tests/unit/test_image.cc tests/unit/random_row.h
+tests_unit_test_image_LDADD = $(unit_ldadd)
+tests_unit_test_layering_SOURCES = tests/unit/test_layering.cc tests/unit/source_dir.h
+tests_unit_test_layering_LDADD = $(unit_ldadd)
+tests_unit_test_mib_conformance_SOURCES = tests/unit/test_mib_conformance.cc tests/unit/libsmi.h tests/unit/source_dir.h
+tests_unit_test_mib_conformance_LDADD = $(unit_ldadd) $(SMI_LIBS)
+tests_unit_test_oer_SOURCES = tests/unit/test_oer.cc
+tests_unit_test_oer_LDADD = $(unit_ldadd)
+tests_unit_test_row_SOURCES = tests/unit/test_row.cc tests/unit/random_row.h
+tests_unit_test_row_LDADD = $(unit_ldadd)
+tests_unit_test_row_json_SOURCES = tests/unit/test_row_json.cc tests/unit/random_row.h
+tests_unit_test_row_json_LDADD = $(unit_ldadd)
+tests_unit_test_syntax_SOURCES = tests/unit/test_syntax.cc tests/unit/random_row.h
+tests_unit_test_syntax_LDADD = $(unit_ldadd)
+tests_unit_test_task_SOURCES = tests/unit/test_task.cc
+tests_unit_test_task_LDADD = $(unit_ldadd)
+
+# The conformance test reads the module that will be installed.
+tests/unit/test_mib_conformance.log: mibs/VM-MIGRATION-MIB.txt
+
+tests_fuzz_fuzz_image_SOURCES = tests/fuzz/fuzz_image.cc tests/fuzz/fuzz_main.cc tests/fuzz/fuzz_main.h tests/unit/random_row.h
+tests_fuzz_fuzz_image_LDADD = libmibs.a libcommon.a $(CRYPTO_LIBS)
+tests_fuzz_fuzz_index_SOURCES = tests/fuzz/fuzz_index.cc tests/fuzz/fuzz_main.cc tests/fuzz/fuzz_main.h tests/unit/random_row.h
+tests_fuzz_fuzz_index_LDADD = libmibs.a libcommon.a $(CRYPTO_LIBS)
+tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.cc tests/fuzz/fuzz_main.cc tests/fuzz/fuzz_main.h tests/unit/random_row.h
+tests_fuzz_fuzz_json_LDADD = libmibs.a libcommon.a $(CRYPTO_LIBS)
+# The handler and the stores of the agent.
+check_PROGRAMS += tests/unit/test_request_handler tests/unit/test_set_transaction tests/unit/test_stores
+TESTS += tests/unit/test_request_handler tests/unit/test_set_transaction tests/unit/test_stores
+tests_unit_test_request_handler_SOURCES = tests/unit/test_request_handler.cc tests/unit/memory_store.h
+tests_unit_test_request_handler_LDADD = libsubagent.a $(UNIT_LIBS)
+tests_unit_test_set_transaction_SOURCES = tests/unit/test_set_transaction.cc tests/unit/memory_store.h
+tests_unit_test_set_transaction_LDADD = libsubagent.a $(UNIT_LIBS)
+tests_unit_test_stores_SOURCES = tests/unit/test_stores.cc
+tests_unit_test_stores_LDADD = libsubagent.a $(UNIT_LIBS) -lboost_program_options
+
+# vmmigd under a stock snmpd.
+TESTS += tests/agentx/test_walk.py tests/agentx/test_set.py tests/agentx/test_sessions.py
+EXTRA_DIST += tests/agentx/conftest.py tests/agentx/test_walk.py tests/agentx/test_set.py tests/agentx/test_sessions.py

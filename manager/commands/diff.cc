@@ -50,7 +50,7 @@ Task<Result<VmState>> loadDevice(const Invocation& invocation, std::string peer,
   if (!vm) co_return failure(vm.error());
   auto state = co_await readVmState(**device, *vm);
   // A device that does not know the VM has nothing of it: that is a difference, and no error.
-  if (state || state.error().status != SnmpStatus::inconsistentName) co_return state;
+  if (state || state.error().status != SnmpStatus::noSuchName) co_return state;
   VmState nothing;
   nothing.vm.uuid = *vm;
   co_return nothing;
@@ -64,7 +64,11 @@ Task<ExitCode> run(Invocation invocation) {
     for (std::size_t side = 0; side < 2; ++side) {
       auto name = invocation.arguments[side];
       if (isFile(name) != files) continue;
-      auto state = files ? loadFile(name) : co_await loadDevice(invocation, name, vm);
+      Result<VmState> state;
+      if (files)
+        state = loadFile(name);
+      else
+        state = co_await loadDevice(invocation, name, vm);
       if (!state) co_return complain(exitCodeOf(state.error()), state.error().text);
       if (vm.empty()) vm = toString(state->vm.uuid);
       states[side] = std::move(*state);

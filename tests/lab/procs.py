@@ -3,6 +3,7 @@
 
 import os
 import re
+import select
 import signal
 import subprocess
 
@@ -42,6 +43,16 @@ class Process:
     def wait_log(self, pattern, seconds=10):
         """Until the log contains the regular expression; returns the match."""
         return self.wait(lambda: re.search(pattern, self.log()), seconds, f"ready (its log has no '{pattern}')")
+
+    def wait_end(self, seconds):
+        """Until it has ended, which is noticed at once; returns its exit status."""
+        watch = os.pidfd_open(self.pid)
+        try:
+            if not select.select([watch], [], [], seconds)[0]:
+                raise LabError(f"{self.name} did not end within {seconds} s:\n{tail(self.log())}")
+        finally:
+            os.close(watch)
+        return self.popen.wait()
 
     def send_signal(self, number):
         if self.running():

@@ -18,7 +18,7 @@ FIREWALLS, HOSTS = ("fw-a", "fw-b"), ("host-a", "host-b")
 
 OBJECTS = f"{MIB_ROOT}.1.1"  # vmMigObjects
 VM_INDEX = ".".join(str(octet) for octet in bytes.fromhex(VM_UUID.replace("-", "")))
-TRANSFER_OPER_STATUS = f"{OBJECTS}.11.1.4.{VM_INDEX}"
+TRANSFER_OPER_STATUS, TRANSFER_ROWS = (f"{OBJECTS}.11.1.{column}.{VM_INDEX}" for column in (4, 7))
 OPER_STATUS = ("tracking", "freezing", "frozen", "releasing", "released", "prepared", "committing", "committed", "done",
                "aborting", "aborted", "failed", "expired")
 
@@ -30,6 +30,16 @@ role = {role}
 state-directory = {state}
 log-level = {log_level}
 """
+
+
+def transfer(client, address):
+    """(vmMigTransferOperStatus, vmMigTransferRows) of the lab's VM on a device, as any network management system may see them;
+    ("", 0) without a transfer or an answer."""
+    answer = client.command("snmpget", "-Oqve", "-r0", f"tcp:{address}", TRANSFER_OPER_STATUS, TRANSFER_ROWS, check=False)
+    words = answer.stdout.split()
+    if answer.returncode or len(words) != 2 or not all(word.isdigit() for word in words):
+        return "", 0
+    return OPER_STATUS[int(words[0]) - 1], int(words[1])
 
 
 def program(name):
@@ -100,3 +110,17 @@ class Vmmig:
         for agent in self.agents.values():
             agent.wait_ready()
         return self.start_serve()
+
+    # The commands
+
+    def command(self, *words, check=True, timeout=30):
+        """vmmig in the manager's namespace, as the manager's user; returns the CompletedProcess."""
+        return self.lab.manager.command(program("vmmig"), *words, check=check, timeout=timeout)
+
+    def phase_command(self, host, phase, *options):
+        return [program("vmmig"), "phase", f"tcp:{DEVICES[host]}", phase, "--vm", VM_UUID, "--name", VM_NAME, *options]
+
+    def phase(self, host, phase, *options, check=True):
+        """Tell a phase on a host, as a hook script does there."""
+        return self.lab.ns[host].run(*self.phase_command(host, phase, *options), check=check,
+                                     env={**os.environ, **self.lab.manager.env})

@@ -16,8 +16,9 @@ BITS = {"windowScale": 0, "sackPerm": 1, "closeInit": 2, "beLiberal": 3}
 @pytest.fixture
 def vmmig(lab):
     """The firewall b with its vmmigd, which knows the VM."""
-    lab.ns["fw-b"].run("nft", "-f", "-", text="table inet labels { chain c { type filter hook forward priority 10;\n"
-                       "ct label set 1 meta mark 0xffffffff accept } }\n")  # the kernel stores labels once a rule names one
+    # The kernel stores labels once a rule names one. This one matches nothing.
+    lab.ns["fw-b"].run("nft", "-f", "-", text="table inet labels {\n chain never {\n  type filter hook forward priority 10;\n"
+                                              "  meta mark 0xffffffff ct label set 1\n }\n}\n")
     vmmig = Vmmig(lab)
     vmmig.agents["fw-b"].start().wait_ready()
     stock.introduce_vm(lab, "fw-b", VM_ADDRESSES)

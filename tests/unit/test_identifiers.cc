@@ -54,9 +54,10 @@ TEST(Uuids, AreReadWithAndWithoutDashesInEitherCase) {
 }
 
 TEST(Uuids, WhatIsNoUuidIsRefused) {
-  for (auto text : {"", "6ba7b810", "6ba7b810-9dad-11d1-80b4-00c04fd430c", "6ba7b810-9dad-11d1-80b4-00c04fd430c88",
-                    "6ba7b8109-dad-11d1-80b4-00c04fd430c8", "6ba7b8109dad-11d1-80b4-00c04fd430c8", "{6ba7b810-9dad-11d1-80b4-00c04fd430}",
-                    "6ba7b810-9dad-11d1-80b4-00c04fd430cg", "------------------------------------"})
+  for (auto text :
+       {"", "6ba7b810", "6ba7b810-9dad-11d1-80b4-00c04fd430c", "6ba7b810-9dad-11d1-80b4-00c04fd430c88",
+        "6ba7b8109-dad-11d1-80b4-00c04fd430c8", "6ba7b8109dad-11d1-80b4-00c04fd430c8", "{6ba7b810-9dad-11d1-80b4-00c04fd430}",
+        "6ba7b810-9dad-11d1-80b4-00c04fd430cg", "------------------------------------"})
     EXPECT_FALSE(parseUuid(text)) << text;
 }
 
@@ -71,7 +72,8 @@ TEST(Addresses, AreReadAndShownInTheirNotation) {
 }
 
 TEST(Addresses, WhatIsNoAddressIsRefused) {
-  for (auto text : {""sv, "10.0.0"sv, "10.0.0.256"sv, "10.0.0.5/24"sv, "fd00::5%eth0"sv, "host"sv, " 10.0.0.5"sv, "10.0.0.5\0x"sv})
+  for (auto text :
+       {""sv, "10.0.0"sv, "10.0.0.256"sv, "10.0.0.5/24"sv, "fd00::5%eth0"sv, "host"sv, " 10.0.0.5"sv, "10.0.0.5\0x"sv})
     EXPECT_FALSE(parseInetAddress(text)) << text;
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <random>
 #include <set>
 
@@ -101,8 +102,8 @@ TEST_F(Story, aMigrationGoesFromPreCopyToReleaseInItsOrder) {
   EXPECT_EQ(kinds(feed(TransferSeen{0, TransferRole::destination, transfer(TransferOper::committed, 1000)})),
             Names{"release the hold source"});
   EXPECT_TRUE(done(ActionKind::releaseHold).empty());
-  EXPECT_EQ(kinds(feed(phase(Phase::resumed, 1, HoldStatus::none, "host-b"))), (Names{"done destination", "release source"}));
-  done(ActionKind::done, 0, TransferRole::destination);
+  EXPECT_EQ(kinds(feed(phase(Phase::resumed, 1, HoldStatus::none, "host-b"))), Names{"done destination"});
+  EXPECT_EQ(kinds(done(ActionKind::done, 0, TransferRole::destination)), Names{"release source"});
   done(ActionKind::release);
   EXPECT_EQ(state.stage, Stage::over);
   EXPECT_EQ(state.outcome, Outcome::moved);
@@ -150,8 +151,8 @@ TEST_F(Story, withoutAHypervisorEverythingFollowsAtOnce) {
   EXPECT_EQ(count(ActionKind::freeze), 1u);
   freezeAndCommit();
   EXPECT_EQ(count(ActionKind::releaseHold), 0u);
-  EXPECT_EQ(count(ActionKind::release), 1u);
   done(ActionKind::done, 0, TransferRole::destination);
+  EXPECT_EQ(count(ActionKind::release), 1u);
   done(ActionKind::release);
   EXPECT_EQ(state.outcome, Outcome::moved);
 }
@@ -256,10 +257,10 @@ TEST_F(Story, aVmThatResumedTooEarlyStillGetsItsState) {
   claimAll();
   feed(phase(Phase::stopped, 1));
   feed(phase(Phase::resumed, 2));
-  EXPECT_EQ(count(ActionKind::release), 0u);
+  EXPECT_EQ(count(ActionKind::done), 0u);
   freezeAndCommit();
-  EXPECT_EQ(count(ActionKind::release), 1u);
   done(ActionKind::done, 0, TransferRole::destination);
+  EXPECT_EQ(count(ActionKind::release), 1u);
   done(ActionKind::release);
   EXPECT_EQ(state.outcome, Outcome::incomplete);
 }
@@ -284,6 +285,17 @@ TEST_F(Story, aNewerManagersClaimEndsThisOne) {
   EXPECT_EQ(state.stage, Stage::takingBack);
 }
 
+TEST_F(Story, theSourceKeepsItsRowsWhenTheDestinationHasLostThem) {
+  begin(planOf(1, TransferPolicy::require, true));
+  claimAll();
+  freezeAndCommit();
+  auto actions = done(ActionKind::done, 0, TransferRole::destination, Failure{false, "expired"});
+  EXPECT_EQ(kinds(actions), Names{"abort source"});
+  done(ActionKind::abort);
+  EXPECT_EQ(count(ActionKind::release), 0u);
+  EXPECT_EQ(state.outcome, Outcome::incomplete);
+}
+
 TEST_F(Story, anOperatorCannotTakeBackWhatTheHypervisorWasToldToDo) {
   begin(planOf(1));
   claimAll();
@@ -295,7 +307,7 @@ TEST_F(Story, anOperatorCannotTakeBackWhatTheHypervisorWasToldToDo) {
 
 TEST_F(Story, whatAPredecessorLeftIsEndedByWhatTheHypervisorTells) {
   state = adopt(planOf(1), "web1", 77, now);
-  EXPECT_EQ(kinds(feed(phase(Phase::resumed, 1))), (Names{"done destination", "release source"}));
+  EXPECT_EQ(kinds(feed(phase(Phase::resumed, 1))), Names{"done destination"});
   state = adopt(planOf(1), "web1", 77, now);
   EXPECT_EQ(kinds(feed(OperatorAbort{"cancelled"})), (Names{"abort source", "abort destination"}));
 }
@@ -326,7 +338,8 @@ class World {
 
  private:
   struct Facts {
-    bool claimed = false, frozen = false, committed = false, ended = false, aborted = false;
+    bool claimed = false, frozen = false, toldFrozen = false, committed = false, differs = false, ended = false, toldDone = false,
+         aborted = false;
   };
   unsigned pick(unsigned below) { return std::uniform_int_distribution<unsigned>{0, below - 1}(random_); }
   Facts& facts(const Action& action) {
@@ -334,14 +347,15 @@ class World {
   }
 
   void act() {
-    switch (pick(6)) {
+    switch (pick(7)) {
       case 0: return hypervisor();
+      case 3: return device();
       case 1: return tick();
       case 2:
         if (pick(150) == 0) feed(OperatorAbort{"^C"});
         return;
       default:
-        if (pending_.empty()) return pick(2) == 0 ? hypervisor() : tick();
+        if (pending_.empty()) return pick(3) == 0 ? device() : pick(2) == 0 ? hypervisor() : tick();
         return answer();
     }
   }
@@ -401,12 +415,13 @@ class World {
       if (pick(100) < failurePercent_ / 4) surveyed.failures[0] = {pick(2) == 0, "survey failed"};
       return feed(surveyed);
     }
-    bool fails = pick(100) < failurePercent_;
+    bool fails = pick(100) < failurePercent_ / 2;
     ActionDone done{action};
     if (fails) done.failure = Failure{pick(2) == 0, "injected"};
     bool isGivenUp = action.kind == ActionKind::copy && !sides_[action.leg].first.frozen;
     if (isGivenUp) done.failure = Failure{false, "given up"};
     if (!done.failure || done.failure->unreachable) happen(action);  // an answer that is lost has had its effect
+    if (!done.failure && action.kind == ActionKind::done) facts(action).toldDone = true;
     if (!done.failure) tellTransfer(action);
     feed(done);
   }
@@ -434,7 +449,17 @@ class World {
     bool differs = isCommit && pick(100) < failurePercent_;
     auto row = transfer(isCommit ? TransferOper::committed : TransferOper::frozen, state_.epoch, 7, differs ? "other" : "same");
     if (pick(100) < failurePercent_ / 2) row.operStatus = TransferOper::expired;
-    feed(TransferSeen{action.leg, action.role, row});
+    if (differs) facts(action).differs = true;
+    transfers_.push_back({action.leg, action.role, row});
+  }
+
+  /// A step that was asked for is over.
+  void device() {
+    if (transfers_.empty()) return;
+    auto seen = transfers_.front();
+    transfers_.pop_front();
+    if (seen.row.operStatus == TransferOper::frozen) sides_[seen.leg].first.toldFrozen = true;
+    feed(seen);
   }
 
   void feed(const Event& event) {
@@ -462,12 +487,14 @@ class World {
     switch (action.kind) {
       case ActionKind::claim: side.claimed = true; break;
       case ActionKind::freeze: EXPECT_TRUE(state_.stopped) << "frozen while the VM runs"; break;
-      case ActionKind::commit: EXPECT_TRUE(sides_[action.leg].first.frozen) << "committed before the last read"; break;
+      case ActionKind::commit: EXPECT_TRUE(sides_[action.leg].first.toldFrozen) << "committed before the last read"; break;
       case ActionKind::release:
       case ActionKind::done:
         EXPECT_TRUE(plan_.now || toldResumed_) << "the source is released before the VM runs at the destination";
         EXPECT_TRUE(sides_[action.leg].second.committed) << "released without a commit";
+        EXPECT_FALSE(sides_[action.leg].second.differs) << "released although the destination has something else";
         EXPECT_FALSE(side.aborted) << "both aborted and ended well";
+        EXPECT_TRUE(action.kind == ActionKind::done || sides_[action.leg].second.toldDone) << "released before done was known";
         side.ended = true;
         break;
       case ActionKind::abort:
@@ -481,7 +508,8 @@ class World {
       case ActionKind::releaseHold:
         EXPECT_FALSE(cancelled_) << "a hold is both cancelled and released";
         for (std::size_t leg = 0; leg < sides_.size(); ++leg) {
-          bool isIn = sides_[leg].second.committed && !sides_[leg].second.aborted;
+          const auto& there = sides_[leg].second;
+          bool isIn = there.committed && !there.differs && !there.aborted;
           EXPECT_TRUE(isIn || plan_.policy == TransferPolicy::bestEffort)
               << "released although leg " << leg << " has not committed";
         }
@@ -521,6 +549,7 @@ class World {
   std::vector<std::pair<Facts, Facts>> sides_;  // source, destination
   std::vector<Action> pending_;
   std::vector<PhaseSeen> told_;
+  std::deque<TransferSeen> transfers_;
   std::vector<Mark> marks_;
   unsigned failurePercent_ = 0;
   unsigned at_ = 0;

@@ -59,7 +59,8 @@ TEST(Oer, LengthsAreReadAsWritten) {
 }
 
 TEST(Oer, LengthsThatAreNotCanonicalAreRefused) {
-  for (auto hex : {"80", "8100", "817f", "820080", "8200ff", "8900ffffffffffffffff", "8901ffffffffffffffff", "ff", "81", "8201", ""}) {
+  for (auto hex :
+       {"80", "8100", "817f", "820080", "8200ff", "8900ffffffffffffffff", "8901ffffffffffffffff", "ff", "81", "8201", ""}) {
     auto in = octets(hex);
     EXPECT_FALSE(OerReader{in}.length()) << hex;
   }

@@ -133,7 +133,7 @@ TEST(BitsSyntax, TrailingZeroOctetsMayBeMissingOrSurplus) {
 
 TEST(BitsSyntax, ASetBitWithoutANameIsWrongValueAndALongStringIsWrongLength) {
   Bits<Capability> bits;
-  EXPECT_EQ(parse(bits, smi::Value::string(std::string{"\x80\x04"sv})), SnmpStatus::wrongValue);  // bit 13
+  EXPECT_EQ(parse(bits, smi::Value::string(std::string{"\x80\x04"sv})), SnmpStatus::wrongValue);      // bit 13
   EXPECT_EQ(parse(bits, smi::Value::string(std::string{"\0\0\0\0\x80"sv})), SnmpStatus::wrongValue);  // bit 32: no shift may wrap
   EXPECT_EQ(parse(bits, smi::Value::string(std::string(65, '\0'))), SnmpStatus::wrongLength);
   EXPECT_EQ(bits.mask, 0U);
@@ -151,8 +151,8 @@ TEST(TextSyntax, WhatIsNoUtf8IsWrongValue) {
   Text<255> text;
   for (auto good : {"", "web1", "\xc3\xa9", "\xed\x9f\xbf", "\xef\xbf\xbf", "\xf4\x8f\xbf\xbf"})
     EXPECT_EQ(parse(text, smi::Value::string(good)), SnmpStatus::noError) << good;
-  for (auto bad : {"\x80", "\xc3", "a\xc3", "\xc3(", "\xc0\xaf", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
-                   "\xf5\x80\x80\x80", "\xff", "\xe2\x82"})
+  for (auto bad : {"\x80", "\xc3", "a\xc3", "\xc3(", "\xc0\xaf", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+                   "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xe2\x82"})
     EXPECT_EQ(parse(text, smi::Value::string(bad)), SnmpStatus::wrongValue);
 }
 

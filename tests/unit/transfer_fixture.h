@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Two devices with the model firewall, whose agents can crash and whose firewall can fail, and what a manager does with them.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/log.h"
+#include "mibs/image.h"
+#include "mibs/image_table.h"
+#include "mibs/tcp_conn_table.h"
+#include "subagent/memory_back_end.h"
+#include "subagent/transfer_engine.h"
+
+namespace vmmig::test {
+
+using namespace std::chrono_literals;
+using Kind = Change::Kind;
+
+inline const Uuid vmUuid{{7}};
+inline const InetAddress vmAddress = parseInetAddress("10.0.0.7").value();
+
+class FakeNotifier final : public Notifier {
+ public:
+  void send(mib::Notification notification, const AnyRow& row) override { sent.emplace_back(notification, row); }
+  std::vector<std::pair<mib::Notification, AnyRow>> sent;
+};
+
+/// What goes wrong in a device from now on.
+struct Faults {
+  std::optional<std::size_t> createsLeft;  // then each create fails
+  std::optional<std::size_t> removesLeft;
+  std::set<std::uint16_t> refusedPorts;  // local ports of rows that cannot be made
+  bool read = false;
+  bool block = false;
+  std::function<void(TcpConnRow&)> alter;  // what is made comes out otherwise
+  std::function<void()> beforeCreate;
+};
+
+class FaultyTable final : public TableBackEnd {
+ public:
+  FaultyTable(TableBackEnd& real, Faults& faults) : real_(real), faults_(faults) {}
+  const TableInfo& table() const override { return real_.table(); }
+  std::unique_ptr<RowCursor> read(const Vm& vm) override {
+    if (faults_.read) return std::make_unique<BrokenCursor>();
+    return real_.read(vm);
+  }
+  Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) override { return real_.find(vm, key); }
+  Status check(const Vm& vm, const AnyRow& row) override {
+    if (faults_.refusedPorts.contains(row.as<TcpConnRow>().localPort)) return failure(SnmpStatus::wrongValue, "this port is refused");
+    return real_.check(vm, row);
+  }
+  bool moves(const AnyRow& row) const override { return row.as<TcpConnRow>().state != TcpState::synSent; }
+  BatchResult create(const Vm& vm, std::span<const AnyRow> rows) override {
+    if (faults_.beforeCreate) faults_.beforeCreate();
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (auto checked = check(vm, rows[i]); !checked) return {i, checked.error()};
+      if (spent(faults_.createsLeft)) return {i, Error{SnmpStatus::resourceUnavailable, "no room"}};
+      auto row = rows[i];
+      if (faults_.alter) faults_.alter(row.as<TcpConnRow>());
+      if (auto made = real_.create(vm, {&row, 1}); made.error) return {i, made.error};
+    }
+    return {rows.size(), std::nullopt};
+  }
+  Status replace(const Vm& vm, const AnyRow& row) override { return real_.replace(vm, row); }
+  BatchResult remove(const Vm& vm, std::span<const AnyRow> keys) override {
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (spent(faults_.removesLeft)) return {i, Error{SnmpStatus::genErr, "the device does not answer"}};
+      real_.remove(vm, keys.subspan(i, 1));
+    }
+    return {keys.size(), std::nullopt};
+  }
+
+ private:
+  struct BrokenCursor final : RowCursor {
+    Result<bool> next(std::vector<AnyRow>&) override { return failure("the device does not answer"); }
+  };
+  static bool spent(std::optional<std::size_t>& left) {
+    if (left && *left == 0) return true;
+    if (left) --*left;
+    return false;
+  }
+  TableBackEnd& real_;
+  Faults& faults_;
+};
+
+class FaultyBackEnd final : public BackEnd {
+ public:
+  explicit FaultyBackEnd(BackEnd& real) : real_(real), table_(*real.tables().front(), faults) {}
+  std::string_view name() const override { return real_.name(); }
+  Bits<Capability> capabilities() const override { return real_.capabilities(); }
+  HealthReport health() override { return real_.health(); }
+  std::uint32_t maxRows() override { return real_.maxRows(); }
+  std::uint32_t rows() override { return real_.rows(); }
+  std::span<TableBackEnd* const> tables() override { return tables_; }
+  Status block(const Vm& vm) override { return faults.block ? Status{failure("no block")} : real_.block(vm); }
+  void unblock(const Uuid& vm) override { real_.unblock(vm); }
+  bool isBlocked(const Uuid& vm) const override { return real_.isBlocked(vm); }
+
+  Faults faults;
+
+ private:
+  BackEnd& real_;
+  FaultyTable table_;
+  std::vector<TableBackEnd*> tables_{&table_};
+};
+
+inline TcpConnRow connection(std::uint16_t localPort, std::uint32_t seconds = 1000) {
+  TcpConnRow row;
+  row.uuid = vmUuid;
+  row.localAddress = vmAddress;
+  row.localPort = localPort;
+  row.remAddress = parseInetAddress("192.0.2.9").value();
+  row.remPort = 443;
+  row.timeout = seconds;
+  row.windowKnown = true;
+  row.seqNumber = row.localMaxEnd = 1000u + localPort;
+  row.ackNumber = row.remSeqNumber = row.remMaxEnd = 2000u + localPort;
+  row.remAckNumber = row.seqNumber;
+  row.localMaxWindow = row.remMaxWindow = 65535;
+  return row;
+}
+
+/// Everything of a row but what a clock changes.
+inline std::set<std::string> packed(const std::vector<TcpConnRow>& rows) {
+  std::set<std::string> result;
+  for (const auto& row : rows) result.insert(image::packRow(AnyRow{row}, image::Form::canonical));
+  return result;
+}
+
+class Device {
+ public:
+  Device(EventLoop& loop, std::string stateFile, Limits limits = {}) : loop_(loop), stateFile_(std::move(stateFile)), limits_(limits) {
+    start();
+    knowVm();
+  }
+
+  TransferEngine& engine() { return *agent_->engine; }
+  VmRegistry& registry() { return agent_->registry; }
+  FaultyBackEnd& backEnd() { return backEnd_; }
+  Faults& faults() { return backEnd_.faults; }
+  std::vector<TcpConnRow> rows() { return memory_.firewall().rowsOf(vm()); }
+  Vm vm() const { return {vmUuid, "web1", {vmAddress}}; }
+  void add(const TcpConnRow& row) { ASSERT_TRUE(memory_.firewall().insert(row)); }
+  void remove(const TcpConnRow& row) { memory_.firewall().erase(row); }
+  void knowVm() {
+    VmRow row;
+    row.uuid = vmUuid;
+    row.name.value = "web1";
+    registry().put(row);
+    VmAddressRow address;
+    address.uuid = vmUuid;
+    address.address = vmAddress;
+    registry().put(address);
+  }
+
+  /// kill -9: what the agent was doing stops, and its block of traffic goes with it.
+  void crash() {
+    agent_.reset();
+    memory_.unblock(vmUuid);
+    int turns = 0;
+    loop_.runUntil([&turns] { return ++turns > 3; });
+  }
+  void restart() {
+    crash();
+    start();
+    engine().recover();
+  }
+
+  /// As the agent's handler does it.
+  static Status set(RowStore& store, const AnyRow& wanted, const std::vector<std::string_view>& columns) {
+    auto before = store.find(wanted).value();
+    Change change{before ? Kind::replace : Kind::create, before, before ? *before : wanted, {}};
+    for (auto name : columns) {
+      const auto* column = store.table().column(name);
+      change.written.push_back(column);
+      EXPECT_EQ(change.after.set(*column, wanted.get(*column)), SnmpStatus::noError);
+    }
+    return run(store, change);
+  }
+  static Status run(RowStore& store, const Change& change) {
+    if (auto checked = store.check(change); !checked) return checked;
+    if (auto applied = store.apply(change); !applied) return applied;
+    store.settle(change);
+    return {};
+  }
+
+  Status claim(TransferRole role, std::uint32_t epoch, std::uint32_t deadlineSeconds = 60,
+               TransferPolicy policy = TransferPolicy::require) {
+    TransferRow row;
+    row.uuid = vmUuid;
+    row.role = role;
+    row.epoch.value = epoch;
+    row.adminStatus = role == TransferRole::source ? TransferAdmin::track : TransferAdmin::prepare;
+    row.policy = policy;
+    row.deadline.value = deadlineSeconds;
+    return set(engine().transferStore(), AnyRow{row},
+               {"vmMigTransferRole", "vmMigTransferEpoch", "vmMigTransferAdminStatus", "vmMigTransferPolicy",
+                "vmMigTransferDeadline"});
+  }
+  Status want(TransferAdmin wanted, std::uint32_t epoch) {
+    TransferRow row;
+    row.uuid = vmUuid;
+    row.epoch.value = epoch;
+    row.adminStatus = wanted;
+    return set(engine().transferStore(), AnyRow{row}, {"vmMigTransferEpoch", "vmMigTransferAdminStatus"});
+  }
+  Status destroy() {
+    auto now = transferRow();
+    return run(engine().transferStore(), Change{Kind::remove, AnyRow{now}, AnyRow{now}, {}});
+  }
+  TransferRow transferRow() {
+    TransferRow key;
+    key.uuid = vmUuid;
+    auto row = engine().transferStore().find(AnyRow{key}).value();
+    return row ? row->as<TransferRow>() : TransferRow{};
+  }
+  TransferOper state() { return transferRow().operStatus; }
+
+  std::optional<std::string> chunk(std::uint32_t epoch, std::uint32_t number) {
+    auto row = engine().imageStore().find(AnyRow{ImageRow{vmUuid, {epoch}, {number}, {}}}).value();
+    if (!row) return std::nullopt;
+    return row->as<ImageRow>().data.value;
+  }
+  Status writeChunk(std::uint32_t epoch, std::uint32_t number, std::string data) {
+    return set(engine().imageStore(), AnyRow{ImageRow{vmUuid, {epoch}, {number}, {std::move(data)}}}, {"vmMigImageData"});
+  }
+
+  FakeNotifier notifier;
+
+ private:
+  struct Agent {
+    Agent(EventLoop& loop, BackEnd& backEnd, Notifier& notifier, const std::string& path, Limits limits)
+        : file(path), engine(std::make_unique<TransferEngine>(loop, registry, backEnd, notifier, file, limits)) {}
+    VmRegistry registry;
+    StateFile file;
+    std::unique_ptr<TransferEngine> engine;
+  };
+  void start() { agent_ = std::make_unique<Agent>(loop_, backEnd_, notifier, stateFile_, limits_); }
+
+  EventLoop& loop_;
+  MemoryBackEnd memory_;
+  FaultyBackEnd backEnd_{memory_};
+  std::string stateFile_;
+  Limits limits_;
+  std::unique_ptr<Agent> agent_;
+};
+
+class TransferTest : public testing::Test {
+ protected:
+  TransferTest() {
+    log::setLevel(log::Level::error);
+    std::filesystem::create_directories(directory_);
+  }
+  ~TransferTest() override {
+    source_.crash();
+    destination_.crash();
+    std::filesystem::remove_all(directory_);
+  }
+
+  static Limits smallLimits() {
+    Limits limits;
+    limits.chunkOctets = 512;
+    limits.sliceRows = 16;
+    return limits;
+  }
+
+  bool until(const std::function<bool()>& done, Clock::duration longest = 10s) { return loop_.runUntil(done, Clock::now() + longest); }
+  bool reaches(Device& device, TransferOper wanted) {
+    until([&] { return device.state() == wanted || isFinal(device.state()); });
+    EXPECT_EQ(device.state(), wanted) << device.transferRow().error.value;
+    return device.state() == wanted;
+  }
+  void turns(int count) {
+    loop_.runUntil([&count] { return count-- <= 0; });
+  }
+
+  void addConnections(Device& device, std::uint16_t from, std::uint16_t count) {
+    for (std::uint16_t i = 0; i < count; ++i) device.add(connection(static_cast<std::uint16_t>(from + i)));
+  }
+  void claimBoth(std::uint32_t epoch, std::uint32_t deadlineSeconds = 60, TransferPolicy policy = TransferPolicy::require) {
+    ASSERT_TRUE(source_.claim(TransferRole::source, epoch, deadlineSeconds, policy));
+    ASSERT_TRUE(destination_.claim(TransferRole::destination, epoch, deadlineSeconds, policy));
+    ASSERT_TRUE(reaches(destination_, TransferOper::prepared));
+  }
+  std::vector<std::string> image(std::uint32_t epoch) {
+    std::vector<std::string> chunks;
+    while (auto data = source_.chunk(epoch, static_cast<std::uint32_t>(chunks.size()) + 1)) chunks.push_back(*data);
+    return chunks;
+  }
+  void copyImage(std::uint32_t epoch) {
+    std::uint32_t number = 0;
+    for (const auto& data : image(epoch)) {
+      auto written = destination_.writeChunk(epoch, ++number, data);
+      ASSERT_TRUE(written) << written.error().text;
+    }
+  }
+  /// Up to a destination that could commit.
+  void copyFrozen(std::uint32_t epoch, std::uint32_t deadlineSeconds = 60, TransferPolicy policy = TransferPolicy::require) {
+    claimBoth(epoch, deadlineSeconds, policy);
+    ASSERT_TRUE(source_.want(TransferAdmin::freeze, epoch));
+    ASSERT_TRUE(reaches(source_, TransferOper::frozen));
+    copyImage(epoch);
+  }
+  void commit(std::uint32_t epoch) {
+    auto wanted = destination_.want(TransferAdmin::commit, epoch);
+    ASSERT_TRUE(wanted) << wanted.error().text;
+    ASSERT_TRUE(reaches(destination_, TransferOper::committed));
+  }
+
+  std::string directory_ = testing::TempDir() + "vmmig-transfer-" + std::to_string(::getpid());
+  EventLoop loop_;
+  Device source_{loop_, directory_ + "/source.json", smallLimits()};
+  Device destination_{loop_, directory_ + "/destination.json", smallLimits()};
+};
+
+}  // namespace vmmig::test
