@@ -3,3 +3,9 @@ EXTRA_PROGRAMS += bench/throughput
 bench_throughput_SOURCES = bench/throughput.cc
 bench_throughput_LDADD = libmanager.a libmibs.a libcommon.a $(SNMP_LIBS) $(CRYPTO_LIBS) $(SQLITE_LIBS)
 EXTRA_DIST += bench/bench.py
+
+# The limit that the kernel sets.
+BENCH_TARGETS += bench/raw_ctnetlink
+EXTRA_PROGRAMS += bench/raw_ctnetlink
+bench_raw_ctnetlink_SOURCES = bench/raw_ctnetlink.cc
+bench_raw_ctnetlink_LDADD = libsubagent.a libmibs.a libcommon.a $(CONNTRACK_LIBS) $(NFTABLES_LIBS) $(CRYPTO_LIBS)

@@ -4,6 +4,8 @@
 import time
 from dataclasses import dataclass, field
 
+from lab.privilege import LabError
+
 OTHER = {"a": "b", "b": "a"}
 
 
@@ -59,18 +61,22 @@ def with_vmmig(lab, vmmig, hypervisor, workload, watch, watch_seconds):
     source, destination = lab.vm_site, OTHER[lab.vm_site]
     trip = Trip(source, destination, workload.connections)
     before = lab.invalid_packets(destination)
-    seen = {migration.id for migration in vmmig.journal()}
+    number = len(vmmig.journal())
     workload.mark()
     hypervisor.begin(destination)
     watch(watch_seconds)
-    hypervisor.stop()
-    hypervisor.go_on()
-    watch(watch_seconds, vmmig.idle)
+    if hypervisor.stop():
+        hypervisor.go_on()
+    else:
+        hypervisor.go_back()
+    watch(watch_seconds, lambda: len(vmmig.journal()) > number and vmmig.idle())
     answer = workload.probe(5)
     trip.alive, trip.errors = answer["alive"], answer["verificationErrors"]
     trip.silence = workload.longest_silence_ms()
     trip.invalid = lab.invalid_packets(destination) - before
     trip.left = len(lab.conntrack_rows(source))
-    migration = next(each for each in vmmig.journal() if each.id not in seen)
+    migration = vmmig.latest()
+    if migration is None or migration.state != "moved":
+        raise LabError("vmmig serve " + (f"says '{migration.state}': {migration.reason}" if migration else "noticed no migration"))
     trip.rows, trip.marks, trip.blackout = migration.rows, migration.marks_ms, migration.blackout_ms
     return trip

@@ -1,1 +1,2 @@
-# none yet
+# SPDX-License-Identifier: GPL-2.0-or-later
+dist_man_MANS += man/vm-migration.7 man/vmmigd.8 man/vmmigd.conf.5

@@ -51,6 +51,9 @@ const Command& exportCommand();
 const Command& importCommand();
 const Command& diffCommand();
 const Command& phaseCommand();
+const Command& migrateCommand();
+const Command& serveCommand();
+const Command& journalCommand();
 
 std::span<const Command* const> commands();
 

@@ -7,7 +7,8 @@ namespace vmmig {
 
 std::span<const Command* const> commands() {
   static const std::array all{
-      &showCommand(), &exportCommand(), &importCommand(), &diffCommand(), &phaseCommand(),
+      &showCommand(),  &exportCommand(),  &importCommand(), &diffCommand(),
+      &phaseCommand(), &migrateCommand(), &serveCommand(),  &journalCommand(),
   };
   return all;
 }

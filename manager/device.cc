@@ -146,13 +146,7 @@ Task<Result<std::vector<AnyRow>>> Device::readAll(const TableInfo& table, std::o
   walk.onProgress(progress_);
   auto status = co_await walk.run();
   if (!status) co_return named(status.error());
-  auto found = walk.take();
-  for (auto& partial : found.partial) {
-    auto row = co_await read(partial);
-    if (!row) co_return failure(row.error());
-    if (*row) found.rows.push_back(std::move(**row));
-  }
-  co_return std::move(found.rows);
+  co_return walk.take();
 }
 
 Task<Status> Device::write(AnyRow row, std::vector<std::string_view> columns) {

@@ -24,7 +24,7 @@ class Device {
   /// Called during readAll() and create() with the number of rows so far, for a person who waits.
   void onProgress(std::function<void(std::size_t)> progress) { progress_ = std::move(progress); }
 
-  /// All rows of a table, or one VM's (GETBULK, several requests under way, 100 to 300 varbinds each).
+  /// All rows of a table, or one VM's, in the order of their index (see table_walk.h).
   Task<Result<std::vector<AnyRow>>> readAll(const TableInfo& table, std::optional<Uuid> vm);
   /// One row by exact GET (also the scalars' single row), or none. `columns` empty: all accessible.
   Task<Result<std::optional<AnyRow>>> read(AnyRow key, std::vector<std::string_view> columns = {});

@@ -64,7 +64,8 @@ std::string toText(const JournalPlan& plan) {
                         {"legs", std::move(legs)},
                         {"bestEffort", plan.policy == TransferPolicy::bestEffort},
                         {"now", plan.now},
-                        {"rowByRow", plan.rowByRow}}
+                        {"rowByRow", plan.rowByRow},
+                        {"seen", plan.seen}}
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -81,6 +82,7 @@ JournalPlan planFrom(const std::string& vm, const std::string& text) {
   plan.policy = json.value("bestEffort", false) ? TransferPolicy::bestEffort : TransferPolicy::require;
   plan.now = json.value("now", false);
   plan.rowByRow = json.value("rowByRow", false);
+  plan.seen = json.value("seen", decltype(plan.seen){});
   return plan;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,7 @@ struct JournalPlan {
   TransferPolicy policy = TransferPolicy::require;
   bool now = false;
   bool rowByRow = false;
+  std::map<std::string, std::uint32_t> seen = {};  // by host: the last vmMigPhaseSequence of migrations before
 };
 
 /// What it came to.

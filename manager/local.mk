@@ -24,7 +24,29 @@ libmanager_a_SOURCES = \
   manager/trap_users.cc manager/trap_users.h \
   manager/vm_state.cc manager/vm_state.h
 
-MANAGER_LIBS = libmanager.a libmibs.a libcommon.a $(SNMP_LIBS) $(CRYPTO_LIBS) -lboost_program_options
+MANAGER_LIBS = libmanager.a libmibs.a libcommon.a $(SNMP_LIBS) $(CRYPTO_LIBS) $(SQLITE_LIBS) $(SYSTEMD_LIBS) \
+  -lboost_program_options
 
 vmmig_SOURCES = manager/main.cc
 vmmig_LDADD = $(MANAGER_LIBS)
+
+# Migrations.
+libmanager_a_SOURCES += \
+  manager/backoff.h manager/wakeup.h manager/phases.h \
+  manager/commands/journal.cc \
+  manager/commands/migrate.cc \
+  manager/commands/serve.cc \
+  manager/device_pool.cc manager/device_pool.h \
+  manager/image_copier.cc manager/image_copier.h \
+  manager/inventory.cc manager/inventory.h \
+  manager/journal.cc manager/journal.h \
+  manager/migration.cc manager/migration.h \
+  manager/migration_actions.cc \
+  manager/migration_advance.cc manager/migration_stepper.h \
+  manager/migration_progress.cc manager/migration_progress.h \
+  manager/migration_runner.cc manager/migration_runner.h \
+  manager/report.cc manager/report.h \
+  manager/row_copier.cc manager/row_copier.h \
+  manager/service.cc manager/service.h \
+  manager/service_recovery.cc \
+  manager/transfer_side.cc manager/transfer_side.h

@@ -217,8 +217,8 @@ State start(Plan plan, std::string vm, std::map<std::string, SeenPhase> seen) {
   return state;
 }
 
-State adopt(Plan plan, std::string vm, std::uint32_t epoch, Time now) {
-  auto state = start(std::move(plan), std::move(vm), {});
+State adopt(Plan plan, std::string vm, std::map<std::string, SeenPhase> seen, std::uint32_t epoch, Time now) {
+  auto state = start(std::move(plan), std::move(vm), std::move(seen));
   state.epoch = epoch;
   state.stopped = true;
   state.stage = Stage::switching;

@@ -174,7 +174,7 @@ struct Step {
 /// The start. `seen` holds the phases that belong to earlier migrations of this VM, by host.
 State start(Plan plan, std::string vm, std::map<std::string, SeenPhase> seen);
 /// The start of what a predecessor left behind; the next event decides: a "resumed" ends it well, an abort takes it back.
-State adopt(Plan plan, std::string vm, std::uint32_t epoch, Time now);
+State adopt(Plan plan, std::string vm, std::map<std::string, SeenPhase> seen, std::uint32_t epoch, Time now);
 
 Step step(State state, const Event& event, Time now);
 

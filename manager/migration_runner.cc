@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/log.h"
+#include "manager/phases.h"
 
 namespace vmmig {
 
@@ -11,28 +12,24 @@ using namespace migration;
 
 namespace {
 
-bool isBetween(const PhaseRow& row, const JournalPlan& plan) {
-  auto fits = [](const std::string& told, const std::string& wanted) { return told.empty() || wanted.empty() || told == wanted; };
-  return fits(row.sourceHost.value, plan.sourceHost) && fits(row.destinationHost.value, plan.destinationHost);
-}
-
 Task<Status> nothing() { co_return Status{}; }
 
 }  // namespace
 
 MigrationRunner::MigrationRunner(EventLoop& loop, Setup setup, Journal& journal, Observer observer)
     : loop_(loop), setup_(std::move(setup)), journal_(journal), observer_(std::move(observer)) {
+  for (const auto& [host, seen] : setup_.seen) setup_.plan.seen[host] = seen.sequence;
   const auto& plan = setup_.plan;
   Plan machine{.legs = plan.legs, .policy = plan.policy, .now = plan.now, .limits = setup_.limits};
-  state_ = setup_.adoptEpoch != 0 ? adopt(std::move(machine), plan.vmName, setup_.adoptEpoch, Clock::now())
-                                  : start(std::move(machine), plan.vmName, setup_.seen);
+  state_ = setup_.adoption ? adopt(std::move(machine), plan.vmName, setup_.seen, setup_.adoption->epoch, Clock::now())
+                           : start(std::move(machine), plan.vmName, setup_.seen);
   for (const auto& devices : setup_.devices) {
     Leg leg;
     leg.source = std::make_unique<TransferSide>(loop, devices.source, plan.vm, TransferRole::source);
     leg.destination = std::make_unique<TransferSide>(loop, devices.destination, plan.vm, TransferRole::destination);
-    if (setup_.adoptEpoch != 0) {
-      leg.source->adopt(setup_.adoptEpoch);
-      leg.destination->adopt(setup_.adoptEpoch);
+    if (setup_.adoption) {
+      leg.source->adopt(setup_.adoption->epoch);
+      leg.destination->adopt(setup_.adoption->epoch);
       if (plan.rowByRow)
         leg.rows = std::make_unique<RowCopier>(*devices.source, *devices.destination, plan.vm, RowCopier::Found::halfWritten);
     }
@@ -46,33 +43,34 @@ Task<Outcome> MigrationRunner::run() {
     id_ = *id;
   else
     log::error(id.error().text + "; VM " + setup_.plan.vmName + " is migrated without a journal");
-  if (setup_.adoptEpoch != 0) {
-    journal_.setClaim(id_, setup_.adoptEpoch, setup_.plan);
-    if (setup_.adoptResumed) {
-      PhaseRow row;
-      row.phase = Phase::resumed;
-      row.sequence = 1;
-      feed(PhaseSeen{setup_.plan.destinationHost, row});
-    } else {
-      feed(OperatorAbort{setup_.adoptReason});
-    }
-  } else {
-    feed(Begin{});
-    for (const auto& host : setup_.hosts) {
-      ++underWay_;
-      spawn(followHost(host));
-    }
+  begin();
+  for (const auto& host : setup_.hosts) {
     ++underWay_;
-    spawn(keepAlive());
+    spawn(followHost(host));
   }
+  ++underWay_;
+  spawn(keepAlive());
   while (state_.stage != Stage::over || underWay_ > 0) co_await idle_.wait(loop_, std::chrono::hours{1});
   loop_.cancel(timer_);
   journal_.end(id_, state_.outcome, state_.reason, totals());
   co_return state_.outcome;
 }
 
+void MigrationRunner::begin() {
+  if (!setup_.adoption) return feed(Begin{});
+  const auto& adoption = *setup_.adoption;
+  journal_.setClaim(id_, adoption.epoch, setup_.plan);
+  using How = Setup::Adoption::How;
+  if (adoption.how == How::takeBack) return feed(OperatorAbort{adoption.reason});
+  if (adoption.how == How::wait) return feed(Tick{});
+  PhaseRow row;
+  row.phase = Phase::resumed;
+  row.sequence = UINT32_MAX;  // newer than all that the host has told
+  feed(PhaseSeen{setup_.plan.destinationHost, row});
+}
+
 void MigrationRunner::seen(const std::string& host, const PhaseRow& row) {
-  if (isBetween(row, setup_.plan)) feed(PhaseSeen{host, row});
+  if (isBetween(row, setup_.plan.sourceHost, setup_.plan.destinationHost)) feed(PhaseSeen{host, row});
 }
 
 void MigrationRunner::abort(std::string reason) { feed(OperatorAbort{std::move(reason)}); }

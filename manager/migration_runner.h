@@ -34,10 +34,13 @@ class MigrationRunner {
     std::map<std::string, migration::SeenPhase> seen = {};  // phases of earlier migrations
     std::uint32_t transferDeadlineSeconds = 30;
     Clock::duration phasePoll = std::chrono::milliseconds{10};
-    /// Goes on with what a predecessor left under this epoch, and ends it: well when `adoptResumed`, else by taking it back.
-    std::uint32_t adoptEpoch = 0;
-    bool adoptResumed = false;
-    std::string adoptReason = {};
+    /// Goes on with what a predecessor left under an epoch.
+    struct Adoption {
+      enum class How { resumed, wait, takeBack } how;
+      std::uint32_t epoch;
+      std::string reason;  // takeBack
+    };
+    std::optional<Adoption> adoption = {};
   };
   /// Called after each step, for progress.
   using Observer = std::function<void(const MigrationRunner&)>;
@@ -66,6 +69,7 @@ class MigrationRunner {
     TransferSide& side(TransferRole role) { return role == TransferRole::source ? *source : *destination; }
   };
 
+  void begin();
   void feed(migration::Event event);
   void perform(migration::Action action);
   void tell(const migration::Action& action);

@@ -87,7 +87,6 @@ class NetSnmpSession final : public SnmpSession {
     NetSnmpSession* owner;
     std::function<void(Answer)> finish;
     std::optional<Answer> answer;
-    int reportedError = SNMPERR_SUCCESS;
     bool abandoned = false;  // the session is being destroyed: nobody is told
   };
 
@@ -145,18 +144,17 @@ void NetSnmpSession::record(Request& request, int operation, const netsnmp_sessi
   auto& owner = *request.owner;
   switch (operation) {
     case NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE:
-      if (pdu->command == SNMP_MSG_REPORT)
-        // The library either sends the request again (notInTimeWindow) or calls once more with SEC_ERROR.
-        request.reportedError = snmpv3_get_report_type(pdu);
-      else
-        request.answer = toResponse(*pdu);
+      // After a Report the library either sends the request again (notInTimeWindow) or calls once more with SEC_ERROR.
+      if (pdu->command != SNMP_MSG_REPORT) request.answer = toResponse(*pdu);
       return;
     case NETSNMP_CALLBACK_OP_RESEND: return;
-    case NETSNMP_CALLBACK_OP_SEC_ERROR:
-      request.answer = owner.fail(snmp::explain(request.reportedError ? request.reportedError : session.s_snmp_errno));
+    case NETSNMP_CALLBACK_OP_SEC_ERROR: {
+      bool report = pdu && pdu->command == SNMP_MSG_REPORT;
+      request.answer = owner.fail(snmp::explain(report ? snmpv3_get_report_type(pdu) : session.s_snmp_errno));
       // While opening it is the probe, for which a Report is the right answer.
       owner.reopen_ = !owner.opening_;
       return;
+    }
     case NETSNMP_CALLBACK_OP_TIMED_OUT:
       // Also what snmp_sess_close() tells for each request that is left.
       request.answer = owner.handle_ ? Answer{failure(owner.timeoutError())} : Answer{owner.fail(owner.closeReason_)};
@@ -184,7 +182,7 @@ int NetSnmpSession::onAnswer(int operation, netsnmp_session* session, int, netsn
 }
 
 void NetSnmpSession::send(Pdu pdu, std::function<void(Answer)> finish) {
-  auto* request = new Request{this, std::move(finish), {}, SNMPERR_SUCCESS};
+  auto* request = new Request{this, std::move(finish), {}};
   requests_.insert(request);
   session()->s_snmp_errno = SNMPERR_SUCCESS;
   if (snmp_sess_async_send(handle_.get(), pdu.get(), onAnswer, request)) {

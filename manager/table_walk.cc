@@ -10,114 +10,134 @@ namespace vmmig {
 
 namespace {
 
-// The cost of a PDU is quadratic in its varbinds in Net-SNMP: 100 to 300 are best.
+// The cost of a PDU is quadratic in its varbinds in Net-SNMP, and AgentX drops one of more than 64 KB: 100 to 300 are best.
 constexpr std::size_t varbindsPerRequest = 240;
-// Four to eight requests under way use snmpd fully.
-constexpr std::size_t mostGroups = 4;
-constexpr std::size_t leastColumnsPerGroup = 4;
+// Four to eight keep snmpd busy; with hundreds it locks up with its subagent.
+constexpr std::size_t getsAtOnce = 8;
+// Of the values in one answer of the walk.
+constexpr std::int64_t octetsPerAnswer = 48'000;
 
-std::vector<const ColumnInfo*> accessibleColumns(const TableInfo& table) {
-  std::vector<const ColumnInfo*> columns;
-  for (const auto& column : table.columns)
-    if (column.access != Access::notAccessible && column.subid != 0) columns.push_back(&column);
-  return columns;
+bool isTooMuch(const Result<Response>& response) {
+  // Over UDP with SNMPv3 Net-SNMP says genErr to an answer that does not fit.
+  return response && (response->status == SnmpStatus::tooBig || response->status == SnmpStatus::genErr);
+}
+
+int repetitionsFor(const ColumnInfo& column) {
+  bool string = column.syntax->wire == smi::Type::octetString;
+  auto size = string ? std::max<std::int64_t>(column.syntax->maximum, 1) : 1;
+  return static_cast<int>(std::clamp<std::int64_t>(octetsPerAnswer / size, 1, varbindsPerRequest));
 }
 
 }  // namespace
 
 TableWalk::TableWalk(SnmpSession& session, std::string device, const TableInfo& table, Oid prefix)
-    : session_(session), device_(std::move(device)), table_(&table), prefix_(std::move(prefix)) {
-  auto columns = accessibleColumns(table);
-  columnCount_ = columns.size();
-  auto groupCount = std::clamp<std::size_t>(columns.size() / leastColumnsPerGroup, 1, mostGroups);
-  auto size = (columns.size() + groupCount - 1) / groupCount;
-  for (std::size_t first = 0; first < columns.size(); first += size) {
-    Group group;
-    for (std::size_t i = first; i < std::min(first + size, columns.size()); ++i) {
-      group.columns.push_back(columns[i]);
-      group.last.push_back(start(*columns[i]));
-    }
-    group.repetitions = static_cast<int>(varbindsPerRequest / group.columns.size());
-    groups_.push_back(std::move(group));
+    : session_(session), device_(std::move(device)), table_(&table), walked_(table.rowStatus()) {
+  for (const auto& column : table.columns) {
+    if (column.access == Access::notAccessible || column.subid == 0) continue;
+    if (!walked_) walked_ = &column;
+    if (&column != walked_) fetched_.push_back(&column);
   }
+  columnOid_ = mib::oidOf(table, *walked_);
+  start_ = last_ = columnOid_ + prefix;
+  repetitions_ = repetitionsFor(*walked_);
 }
 
 Task<Status> TableWalk::run() {
-  co_await forEachAtOnce(groups_.size(), groups_.size(), [this](std::size_t i) { return walk(groups_[i]); });
+  auto found = co_await findRows();
+  if (!found) co_return found;
+  present_.assign(rows_.size(), 1);
+  if (!fetched_.empty()) {
+    auto rowsPerGet = std::max<std::size_t>(varbindsPerRequest / fetched_.size(), 1);
+    auto gets = (rows_.size() + rowsPerGet - 1) / rowsPerGet;
+    co_await forEachAtOnce(gets, getsAtOnce, [this, rowsPerGet](std::size_t i) {
+      return fetch(i * rowsPerGet, std::min(rows_.size(), (i + 1) * rowsPerGet));
+    });
+  }
   if (error_) co_return failure(*error_);
   co_return Status{};
 }
 
-Task<> TableWalk::walk(Group& group) {
-  while (!group.columns.empty() && !error_) {
-    auto response = co_await session_.getBulk(group.last, group.repetitions);
-    if (error_) co_return;
-    Status status;
-    bool tooMuch = response && (response->status == SnmpStatus::tooBig || response->status == SnmpStatus::genErr);
-    if (tooMuch && group.repetitions > 1)
-      // Over UDP with SNMPv3 Net-SNMP says genErr to an answer that does not fit.
-      group.repetitions = group.repetitions / 2;
-    else
-      status = response ? digest(group, *response) : Status{failure(response.error())};
-    if (!status && !error_) error_ = status.error();
-    if (progress_) progress_(rows_.size());
-  }
-}
-
-Status TableWalk::digest(Group& group, const Response& response) {
-  if (response.status != SnmpStatus::noError) return failure(response.status, describeError(device_, response));
-  auto width = group.columns.size();
-  // An agent may cut an answer short anywhere; what is left of an unfinished repetition is asked again.
-  auto usable = response.varbinds.size() / width * width;
-  if (usable == 0)
-    return failure(device_ + ": a GETBULK of " + std::to_string(width) + " columns was answered with fewer varbinds");
-  std::vector<bool> ended(width);
-  for (std::size_t i = 0; i < usable; ++i) {
-    const auto& [name, value] = response.varbinds[i];
-    auto which = i % width;
-    if (ended[which]) continue;
-    auto prefix = start(*group.columns[which]);
-    if (value.type == smi::Type::endOfMibView || !startsWith(name, prefix)) {
-      ended[which] = true;
+Task<Status> TableWalk::findRows() {
+  for (bool more = true; more;) {
+    std::vector<Oid> names{last_};
+    auto response = co_await session_.getBulk(std::move(names), repetitions_);
+    if (isTooMuch(response) && repetitions_ > 1) {
+      repetitions_ /= 2;
       continue;
     }
-    if (name <= group.last[which])
-      return failure(device_ + ": the agent does not go on from " + toString(name) + " in a GETBULK: its OIDs do not increase");
-    group.last[which] = name;
-    if (auto status = accept(*group.columns[which], behind(name, mib::oidOf(*table_, *group.columns[which])), value); !status)
-      return status;
+    if (!response) co_return failure(response.error());
+    auto taken = takeAnswer(*response);
+    if (!taken) co_return failure(taken.error());
+    more = *taken;
   }
-  for (std::size_t which = width; which-- > 0;) {
-    if (!ended[which]) continue;
-    group.columns.erase(group.columns.begin() + static_cast<std::ptrdiff_t>(which));
-    group.last.erase(group.last.begin() + static_cast<std::ptrdiff_t>(which));
+  co_return Status{};
+}
+
+Result<bool> TableWalk::takeAnswer(const Response& response) {
+  if (response.status != SnmpStatus::noError) return failure(response.status, describeError(device_, response));
+  if (response.varbinds.empty()) return failure(device_ + ": a GETBULK was answered with no varbind at all");
+  for (const auto& [name, value] : response.varbinds) {
+    if (value.isException() || !startsWith(name, start_)) return false;
+    if (name <= last_) return failure(device_ + ": its OIDs do not increase: after " + toString(last_) + " comes " + toString(name));
+    last_ = name;
+    auto row = rowFromIndex(*table_, behind(name, columnOid_));
+    if (!row) return failure(device_ + ": " + toString(name) + " is no row of " + std::string{table_->name});
+    if (auto status = set(*row, *walked_, value); !status) return failure(status.error());
+    rows_.push_back(std::move(*row));
+  }
+  return true;
+}
+
+Task<> TableWalk::fetch(std::size_t first, std::size_t last) {
+  if (error_) co_return;
+  std::vector<Oid> names;
+  for (auto i = first; i < last; ++i) {
+    auto index = rows_[i].index();
+    for (const auto* column : fetched_) names.push_back(mib::oidOf(*table_, *column, index));
+  }
+  auto count = names.size();
+  auto response = co_await session_.get(std::move(names));
+  if (isTooMuch(response) && last - first > 1) {
+    auto middle = first + (last - first) / 2;
+    co_await fetch(first, middle);
+    co_await fetch(middle, last);
+    co_return;
+  }
+  if (!response) co_return fail(response.error());
+  if (response->status != SnmpStatus::noError) co_return fail({response->status, describeError(device_, *response)});
+  if (response->varbinds.size() != count) co_return fail({SnmpStatus::genErr, device_ + ": a GET was answered with another number of varbinds"});
+  for (auto i = first; i < last; ++i) {
+    bool present = false;
+    auto status = fill(rows_[i], present, &response->varbinds[(i - first) * fetched_.size()]);
+    if (!status) co_return fail(status.error());
+    present_[i] = present;
+  }
+  done_ += last - first;
+  if (progress_) progress_(done_);
+}
+
+Status TableWalk::fill(AnyRow& row, bool& present, const smi::VarBind* varbinds) {
+  for (std::size_t i = 0; i < fetched_.size(); ++i) {
+    const auto& value = varbinds[i].value;
+    if (value.isException()) continue;
+    present = true;
+    if (auto status = set(row, *fetched_[i], value); !status) return status;
   }
   return {};
 }
 
-Status TableWalk::accept(const ColumnInfo& column, OidSpan instance, const smi::Value& value) {
-  auto wrong = [&](const std::string& what) {
-    return failure(device_ + ": " + std::string{column.name} + "." + toString(instance) + " has " + what);
-  };
-  Oid key{instance.begin(), instance.end()};
-  auto found = rows_.find(key);
-  if (found == rows_.end()) {
-    auto row = rowFromIndex(*table_, instance);
-    if (!row) return wrong("an instance that is no index of " + std::string{table_->name});
-    found = rows_.emplace(std::move(key), Partial{std::move(*row)}).first;
-  }
-  if (auto status = found->second.row.set(column, value); status != SnmpStatus::noError)
-    return wrong("the value " + smi::toString(value) + ", which its syntax does not allow (" + std::string{name(status)} + ")");
-  ++found->second.columns;
-  return {};
+Status TableWalk::set(AnyRow& row, const ColumnInfo& column, const smi::Value& value) {
+  auto status = row.set(column, value);
+  if (status == SnmpStatus::noError) return {};
+  return failure(device_ + ": " + std::string{column.name} + " has the value " + smi::toString(value) + ", which its syntax does not allow (" +
+                 std::string{name(status)} + ")");
 }
 
-TableWalk::Found TableWalk::take() {
-  Found found;
-  for (auto& [index, partial] : rows_)
-    (partial.columns == columnCount_ ? found.rows : found.partial).push_back(std::move(partial.row));
-  rows_.clear();
-  return found;
+std::vector<AnyRow> TableWalk::take() {
+  std::vector<AnyRow> rows;
+  for (std::size_t i = 0; i < rows_.size(); ++i)
+    if (present_[i]) rows.push_back(std::move(rows_[i]));
+  return rows;
 }
 
 }  // namespace vmmig

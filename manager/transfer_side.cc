@@ -122,7 +122,7 @@ Task<Result<TransferRow>> TransferSide::follow(TransferOper reached, Seen seen) 
 Task<Status> TransferSide::abort() {
   auto row = co_await readTransfer();
   if (!row) co_return failure(row.error());
-  bool isNothing = !*row || (*row)->epoch < epoch_ || isTakenBack((*row)->operStatus);
+  bool isNothing = !*row || (*row)->epoch != epoch_ || isTakenBack((*row)->operStatus);
   if (isNothing) co_return Status{};
   auto asked = co_await ask(TransferAdmin::abort);
   if (!asked) co_return asked;

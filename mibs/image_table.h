@@ -21,7 +21,7 @@ inline constexpr std::array imageColumns{
     indexColumn<&ImageRow::uuid>(0, "vmMigVmUuid"),
     indexColumn<&ImageRow::epoch>(1, "vmMigImageEpoch"),
     indexColumn<&ImageRow::number>(2, "vmMigImageNumber"),
-    column<&ImageRow::data>(3, "vmMigImageData", Access::readCreate, Carry::local),
+    column<&ImageRow::data>(3, "vmMigImageData", Access::readCreate, Carry::local, required),
 };
 
 template <>

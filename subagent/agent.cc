@@ -43,6 +43,10 @@ Agent::Agent(EventLoop& loop, const Options& options)
     auto device = startDevice(options);
     stores.insert(stores.end(), device.begin(), device.end());
   }
+  if (options.roles.contains(Role::hypervisor)) {
+    phases_ = std::make_unique<PhaseManager>(loop_, notifier_, options.hostName);
+    stores.push_back(&phases_->store());
+  }
   handler_ = std::make_unique<RequestHandler>(std::move(stores));
   agentx_ = std::make_unique<AgentxAgent>(loop_, *handler_, options.agentxSocket);
 }
@@ -122,6 +126,10 @@ DeviceScalars Agent::scalars() const {
     scalars.transfers = transfers.running;
     scalars.transfersFinished = transfers.finished;
     scalars.transfersFailed = transfers.failed;
+  }
+  if (phases_) {
+    scalars.capabilities.set(Capability::phase);
+    scalars.capabilities.set(Capability::hold);
   }
   scalars.vms = static_cast<std::uint32_t>(registry_.vms().size());
   scalars.agentXReconnects.value = agentx_ ? agentx_->reconnects() : 0;

@@ -11,6 +11,7 @@
 #include "subagent/back_end.h"
 #include "subagent/device_table_store.h"
 #include "subagent/options.h"
+#include "subagent/phase_manager.h"
 #include "subagent/scalar_store.h"
 #include "subagent/state_file.h"
 #include "subagent/transfer_engine.h"
@@ -44,6 +45,8 @@ class Agent {
   std::vector<std::unique_ptr<DeviceTableStore>> deviceStores_;
   VmStore vmStore_;
   VmAddressStore addressStore_;
+  // Role hypervisor; null without it.
+  std::unique_ptr<PhaseManager> phases_;
 
   std::unique_ptr<RequestHandler> handler_;
   std::unique_ptr<AgentxAgent> agentx_;

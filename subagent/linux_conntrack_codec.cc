@@ -43,7 +43,6 @@ TcpState stateFrom(std::uint8_t kernel) {
 }
 
 /// The attributes of a message or a nest, by type; the later one counts.
-template <std::size_t Last>
 class Attributes {
  public:
   explicit Attributes(const nlmsghdr* message) {
@@ -71,7 +70,7 @@ class Attributes {
  private:
   void add(const nlattr* at, const char* end) {
     for (; mnl_attr_ok(at, static_cast<int>(end - reinterpret_cast<const char*>(at))); at = mnl_attr_next(at))
-      if (mnl_attr_get_type(at) <= Last) byType_[mnl_attr_get_type(at)] = at;
+      if (mnl_attr_get_type(at) < byType_.size()) byType_[mnl_attr_get_type(at)] = at;
   }
   template <class T>
   T number(std::size_t type) const {
@@ -79,22 +78,23 @@ class Attributes {
     if (auto content = octets(type); content.size() >= sizeof value) std::memcpy(&value, content.data(), sizeof value);
     return value;
   }
-  std::array<const nlattr*, Last + 1> byType_{};
+  // No nest has more types than the message itself.
+  std::array<const nlattr*, CTA_MAX + 1> byType_{};
 };
 
 // --- from the kernel ------------------------------------------------------------------------------------------------
 
-InetAddress addressFrom(const Attributes<CTA_IP_MAX>& ip, std::size_t v4, std::size_t v6) {
+InetAddress addressFrom(const Attributes& ip, std::size_t v4, std::size_t v6) {
   if (ip.octets(v4).size() == 4) return InetAddress::v4(ip.octets(v4).data());
   if (ip.octets(v6).size() == 16) return InetAddress::v6(ip.octets(v6).data());
   return {};
 }
 
 /// Nothing when it is not TCP.
-std::optional<Tuple> tupleFrom(const Attributes<CTA_TUPLE_MAX>& tuple) {
-  Attributes<CTA_PROTO_MAX> protocol{tuple[CTA_TUPLE_PROTO]};
+std::optional<Tuple> tupleFrom(const Attributes& tuple) {
+  Attributes protocol{tuple[CTA_TUPLE_PROTO]};
   if (protocol.u8(CTA_PROTO_NUM) != IPPROTO_TCP) return std::nullopt;
-  Attributes<CTA_IP_MAX> ip{tuple[CTA_TUPLE_IP]};
+  Attributes ip{tuple[CTA_TUPLE_IP]};
   return Tuple{{addressFrom(ip, CTA_IP_V4_SRC, CTA_IP_V6_SRC), protocol.u16(CTA_PROTO_SRC_PORT)},
                {addressFrom(ip, CTA_IP_V4_DST, CTA_IP_V6_DST), protocol.u16(CTA_PROTO_DST_PORT)}};
 }
@@ -113,7 +113,7 @@ Bits<TcpFlag> flagsFrom(std::string_view flags) {
 }
 
 void takeProtocolInfo(TcpConnRow& row, const nlattr* nest, const TcpTimeouts& timeouts) {
-  Attributes<CTA_PROTOINFO_TCP_MAX> tcp{Attributes<CTA_PROTOINFO_MAX>{nest}[CTA_PROTOINFO_TCP]};
+  Attributes tcp{Attributes{nest}[CTA_PROTOINFO_TCP]};
   auto state = tcp.u8(CTA_PROTOINFO_TCP_STATE);
   row.state = stateFrom(state);
   auto life = timeouts.of(state);
@@ -130,7 +130,7 @@ void takeProtocolInfo(TcpConnRow& row, const nlattr* nest, const TcpTimeouts& ti
 }
 
 void takeSeqAdj(const nlattr* nest, std::uint32_t& correctionPos, std::int32_t& offsetBefore, std::int32_t& offsetAfter) {
-  Attributes<CTA_SEQADJ_MAX> adjustment{nest};
+  Attributes adjustment{nest};
   correctionPos = adjustment.u32(CTA_SEQADJ_CORRECTION_POS);
   offsetBefore = static_cast<std::int32_t>(adjustment.u32(CTA_SEQADJ_OFFSET_BEFORE));
   offsetAfter = static_cast<std::int32_t>(adjustment.u32(CTA_SEQADJ_OFFSET_AFTER));
@@ -258,11 +258,11 @@ void putAllSeqAdj(nlmsghdr* message, const TcpConnRow& row) {
 int familyOf(const InetAddress& address) { return address.type == InetAddressType::ipv6 ? AF_INET6 : AF_INET; }
 
 Result<std::optional<TcpConnRow>> rowFromMessage(const nlmsghdr* message, const Vm& vm, const TcpTimeouts& timeouts) {
-  Attributes<CTA_MAX> entry{message};
-  Attributes<CTA_TUPLE_MAX> originalAttributes{entry[CTA_TUPLE_ORIG]};
+  Attributes entry{message};
+  Attributes originalAttributes{entry[CTA_TUPLE_ORIG]};
   auto original = tupleFrom(originalAttributes);
   if (!original) return std::nullopt;
-  auto reply = tupleFrom(Attributes<CTA_TUPLE_MAX>{entry[CTA_TUPLE_REPLY]});
+  auto reply = tupleFrom(Attributes{entry[CTA_TUPLE_REPLY]});
   if (!reply) return std::nullopt;
   TuplePair tuples{*original, *reply};
   auto opener = openerFor(vm, tuples);
@@ -271,7 +271,7 @@ Result<std::optional<TcpConnRow>> rowFromMessage(const nlmsghdr* message, const 
     return failure(
         describe(tuples) + " of VM " + vm.label() +
         " is in a flow table, where the kernel tells nothing of its state: take the VM out of the flow table (nft) first");
-  if (originalAttributes.has(CTA_TUPLE_ZONE) || Attributes<CTA_TUPLE_MAX>{entry[CTA_TUPLE_REPLY]}.has(CTA_TUPLE_ZONE))
+  if (originalAttributes.has(CTA_TUPLE_ZONE) || Attributes{entry[CTA_TUPLE_REPLY]}.has(CTA_TUPLE_ZONE))
     return failure(
         describe(tuples) + " of VM " + vm.label() +
         " is in a zone in one direction only, which vmMigTcpConnZone cannot tell: use `ct zone set` for both directions");
@@ -290,7 +290,7 @@ Result<std::optional<TcpConnRow>> rowFromMessage(const nlmsghdr* message, const 
              row.remSeqAdjOffsetAfter);
   row.mark = entry.u32(CTA_MARK);
   row.labels.value = entry.octets(CTA_LABELS);
-  auto helper = Attributes<CTA_HELP_MAX>{entry[CTA_HELP]}.octets(CTA_HELP_NAME);
+  auto helper = Attributes{entry[CTA_HELP]}.octets(CTA_HELP_NAME);
   row.helper.value = helper.substr(0, helper.find('\0'));
   return row;
 }

@@ -65,14 +65,14 @@ Result<bool> ConntrackCursor::next(std::vector<TcpConnRow>& rows) {
     if (auto status = start(); !status) return failure(status.error());
   auto answer = socket_->receive();
   if (!answer) return failure(answer.error());
-  std::vector<TcpConnRow> batch;
+  auto before = rows.size();
   int left = static_cast<int>(answer->size());
   for (auto* m = reinterpret_cast<const nlmsghdr*>(answer->data()); mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
-    if (auto status = takeMessage(m, batch); !status) return failure(status.error());
-  rows.insert(rows.end(), batch.begin(), batch.end());
-  last_ = std::move(batch);
+    if (auto status = takeMessage(m, rows); !status) return failure(status.error());
+  auto added = rows.size() - before;
+  last_.assign(rows.end() - static_cast<std::ptrdiff_t>(std::min(added, longestBucket)), rows.end());
   // An empty batch is no end: the VM has no row among the entries of this message.
-  return !ended_ || !last_.empty();
+  return !ended_ || added > 0;
 }
 
 Status ConntrackCursor::takeMessage(const nlmsghdr* message, std::vector<TcpConnRow>& rows) {
@@ -96,8 +96,7 @@ Status ConntrackCursor::takeMessage(const nlmsghdr* message, std::vector<TcpConn
 
 // When the entry at which a dump paused has gone meanwhile, the kernel tells that hash bucket again.
 bool ConntrackCursor::isRepeated(const TcpConnRow& row) const {
-  auto begin = last_.end() - static_cast<std::ptrdiff_t>(std::min(last_.size(), longestBucket));
-  return std::any_of(begin, last_.end(), [&](const TcpConnRow& each) { return isSameKey(each, row); });
+  return std::any_of(last_.begin(), last_.end(), [&](const TcpConnRow& each) { return isSameKey(each, row); });
 }
 
 }  // namespace vmmig

@@ -33,7 +33,7 @@ class ConntrackCursor final : public RowCursor {
   StatusFilter filter_;
   std::optional<NetlinkSocket> socket_;
   bool ended_ = false;
-  std::vector<TcpConnRow> last_;  // of the message before
+  std::vector<TcpConnRow> last_;  // the last ones of the message before
 };
 
 }  // namespace vmmig

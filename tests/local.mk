@@ -4,7 +4,6 @@ TEST_EXTENSIONS = .py
 PY_LOG_COMPILER = /usr/bin/python3 -m pytest
 AM_PY_LOG_FLAGS = -p no:cacheprovider -rs --confcutdir=$(abs_top_srcdir)/tests
 AM_TESTS_ENVIRONMENT = VMMIG_BUILDDIR='$(abs_top_builddir)'; PYTHONDONTWRITEBYTECODE=1; export VMMIG_BUILDDIR PYTHONDONTWRITEBYTECODE;
-UNIT_LIBS = libmibs.a libcommon.a $(GTEST_LIBS) -lgtest_main
 
 
 # --- common/ and mibs/: unit tests and fuzzers
@@ -46,9 +45,6 @@ tests_unit_test_syntax_LDADD = $(unit_ldadd)
 tests_unit_test_task_SOURCES = tests/unit/test_task.cc
 tests_unit_test_task_LDADD = $(unit_ldadd)
 
-# The conformance test reads the module that will be installed.
-tests/unit/test_mib_conformance.log: mibs/VM-MIGRATION-MIB.txt
-
 tests_fuzz_fuzz_image_SOURCES = tests/fuzz/fuzz_image.cc tests/fuzz/fuzz_main.cc tests/fuzz/fuzz_main.h tests/unit/random_row.h
 tests_fuzz_fuzz_image_LDADD = libmibs.a libcommon.a $(CRYPTO_LIBS)
 tests_fuzz_fuzz_index_SOURCES = tests/fuzz/fuzz_index.cc tests/fuzz/fuzz_main.cc tests/fuzz/fuzz_main.h tests/unit/random_row.h
@@ -59,12 +55,27 @@ tests_fuzz_fuzz_json_LDADD = libmibs.a libcommon.a $(CRYPTO_LIBS)
 check_PROGRAMS += tests/unit/test_request_handler tests/unit/test_set_transaction tests/unit/test_stores
 TESTS += tests/unit/test_request_handler tests/unit/test_set_transaction tests/unit/test_stores
 tests_unit_test_request_handler_SOURCES = tests/unit/test_request_handler.cc tests/unit/memory_store.h
-tests_unit_test_request_handler_LDADD = libsubagent.a $(UNIT_LIBS)
+tests_unit_test_request_handler_LDADD = libsubagent.a $(unit_ldadd)
 tests_unit_test_set_transaction_SOURCES = tests/unit/test_set_transaction.cc tests/unit/memory_store.h
-tests_unit_test_set_transaction_LDADD = libsubagent.a $(UNIT_LIBS)
+tests_unit_test_set_transaction_LDADD = libsubagent.a $(unit_ldadd)
 tests_unit_test_stores_SOURCES = tests/unit/test_stores.cc
-tests_unit_test_stores_LDADD = libsubagent.a $(UNIT_LIBS) -lboost_program_options
+tests_unit_test_stores_LDADD = $(SUBAGENT_LIBS) -lboost_program_options $(unit_ldadd)
 
 # vmmigd under a stock snmpd.
 TESTS += tests/agentx/test_walk.py tests/agentx/test_set.py tests/agentx/test_sessions.py
 EXTRA_DIST += tests/agentx/conftest.py tests/agentx/test_walk.py tests/agentx/test_set.py tests/agentx/test_sessions.py
+
+# The back ends: the model firewall with the draft's story, the contract of both, and Linux with real traffic.
+back_end_tests = tests/unit/test_memory_firewall tests/unit/test_back_end_contract tests/unit/test_linux_back_end
+back_end_ldadd = libsubagent.a libmibs.a libcommon.a -lgtest_main $(GTEST_LIBS) $(CONNTRACK_LIBS) $(NFTABLES_LIBS) $(CRYPTO_LIBS) \
+  -lpthread
+check_PROGRAMS += $(back_end_tests)
+TESTS += $(back_end_tests)
+tests_unit_test_memory_firewall_SOURCES = tests/unit/test_memory_firewall.cc
+tests_unit_test_memory_firewall_LDADD = $(back_end_ldadd)
+tests_unit_test_back_end_contract_SOURCES = tests/unit/test_back_end_contract.cc tests/unit/back_end_contract_rows.h \
+  tests/unit/network_namespace.h
+tests_unit_test_back_end_contract_LDADD = $(back_end_ldadd)
+tests_unit_test_linux_back_end_SOURCES = tests/unit/test_linux_back_end.cc tests/unit/back_end_contract_rows.h \
+  tests/unit/firewall_lab.h tests/unit/network_namespace.h
+tests_unit_test_linux_back_end_LDADD = $(back_end_ldadd)

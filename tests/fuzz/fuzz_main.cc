@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Runs a fuzzer without libFuzzer: replays files that are named, or else the seeds and a bounded number of mutations of them.
-//   fuzz_X [FILE...]           VMMIG_FUZZ_RUNS mutations (default 20000), from VMMIG_FUZZ_SEED (default 1)
+//   fuzz_X [FILE...]           VMMIG_FUZZ_RUNS mutations (default 100000), from VMMIG_FUZZ_SEED (default 1)
 //   fuzz_X --write-seeds DIR
 // The input that is under way when the process dies is left in fuzz_X.crash.
 #include <signal.h>
@@ -101,7 +101,7 @@ int main(int argc, char** argv) {
   if (argc > 1) return 0;
   auto seeds = vmmig::fuzz::seeds();
   for (const auto& seed : seeds) runOne(seed);
-  auto runs = setting("VMMIG_FUZZ_RUNS", 20'000);
+  auto runs = setting("VMMIG_FUZZ_RUNS", 100'000);
   Mutator mutator{setting("VMMIG_FUZZ_SEED", 1)};
   for (std::uint32_t i = 0; i < runs; ++i) runOne(mutator.mutate(seeds));
   std::printf("%zu seeds, %u mutations: nothing found\n", seeds.size(), runs);

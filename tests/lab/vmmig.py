@@ -6,15 +6,15 @@ Each program has a directory of its own with its configuration, and finds nothin
 
 import json
 import os
+from dataclasses import dataclass
 
-from .netns import wait_until
 from .privilege import LabError
-from .snmpd import MIB_ROOT, Client
-from .topology import DEVICES, VM4, VM6, VM_MAC
+from .snmpd import INFORM_PORT, MIB_ROOT
+from .topology import DEVICES, MANAGER, SITES, VM4, VM6, VM_MAC
 
 VM_UUID = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
 VM_NAME = "web-1"
-FIREWALLS, HOSTS = ("fw-a", "fw-b"), ("host-a", "host-b")
+FIREWALLS = ("fw-a", "fw-b")
 
 OBJECTS = f"{MIB_ROOT}.1.1"  # vmMigObjects
 VM_INDEX = ".".join(str(octet) for octet in bytes.fromhex(VM_UUID.replace("-", "")))
@@ -86,22 +86,64 @@ class Agent:
         self.process.kill()
 
     def memory_kib(self):
-        """Resident, from /proc."""
-        with open(f"/proc/{self.process.pid}/status") as file:
-            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+        return resident_kib(self.process)
 
 
+def resident_kib(process):
+    """Memory that a program of the lab uses. (ip-netns and setpriv execute it in their own place, so the child is it.)"""
+    with open(f"/proc/{process.pid}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+
+
+
+MANAGER_CONF = """\
+# Written by tests/lab/vmmig.py.
+listen = udp:{manager}:{port}
+listen-users = {users}
+journal = {journal}
+{options}
+{sections}
+"""
+HOST = "[host.host-{site}]\nagent = tcp:{host}\ndevices = fw-{site}\n[device.fw-{site}]\nagent = tcp:{firewall}\n"
+VM = f"[vm.{VM_NAME}]\nuuid = {VM_UUID}\naddresses = {VM4}, {VM6}\nmac = {VM_MAC}\n"
+
+
+@dataclass
+class Migration:
+    """One migration as the journal tells it."""
+
+    id: int
+    state: str    # "moved", "not moved", "running", ...
+    reason: str
+    rows: int
+    digest: str
+    blackout_ms: float
+    marks_ms: dict  # moment: ms since the stop
+    text: str       # everything, for a failed test's report
 
 
 class Vmmig:
     """All agents, and the manager. Nothing runs before start() or an agent's own start()."""
 
-    def __init__(self, lab, log_level="info"):
+    def __init__(self, lab, log_level="info", sites=SITES, vm=VM, **options):
+        """options are keys of vmmig.conf, with underscores: transfer_deadline=3."""
         self.lab = lab
         self.agents = {name: Agent(lab, name, log_level) for name in DEVICES}
         self.directory = os.path.join(lab.directory, "vmmig")
         os.makedirs(self.directory, mode=0o700)
-        self.serve = None
+        self.conf = os.path.join(self.directory, "vmmig.conf")
+        self._write_conf(sites, vm, options)
+        self.manager = None  # the process
+
+    def _write_conf(self, sites, vm, options):
+        sections = "".join(HOST.format(site=site, host=DEVICES[f"host-{site}"], firewall=DEVICES[f"fw-{site}"])
+                           for site in sites) + vm
+        keys = "".join(f"{key.replace('_', '-')} = {value}\n" for key, value in options.items())
+        with open(self.conf, "w") as file:
+            file.write(MANAGER_CONF.format(manager=MANAGER, port=INFORM_PORT, options=keys, sections=sections,
+                                           users=os.path.join(self.lab.manager.directory, "snmptrapd.conf"),
+                                           journal=os.path.join(self.directory, "journal.db")))
 
     def start(self):
         """Every agent, then the manager."""
@@ -109,13 +151,28 @@ class Vmmig:
             agent.start()
         for agent in self.agents.values():
             agent.wait_ready()
-        return self.start_serve()
+        self.start_manager()
+        return self
+
+    def start_manager(self):
+        """`vmmig serve`, ready when this returns."""
+        self.manager = self.lab.start("mgr", "vmmig-serve", program("vmmig"), "serve", "--config", self.conf,
+                                      env=self.lab.manager.env)
+        self.manager.wait_log(r"ready")
+        return self.manager
+
+    def memory_kib(self):
+        return resident_kib(self.manager)
 
     # The commands
 
     def command(self, *words, check=True, timeout=30):
         """vmmig in the manager's namespace, as the manager's user; returns the CompletedProcess."""
         return self.lab.manager.command(program("vmmig"), *words, check=check, timeout=timeout)
+
+    def show(self, device, table):
+        """Rows of a table, as dictionaries by descriptor."""
+        return json.loads(self.command("show", f"tcp:{DEVICES[device]}", table, "--json").stdout)
 
     def phase_command(self, host, phase, *options):
         return [program("vmmig"), "phase", f"tcp:{DEVICES[host]}", phase, "--vm", VM_UUID, "--name", VM_NAME, *options]
@@ -124,3 +181,26 @@ class Vmmig:
         """Tell a phase on a host, as a hook script does there."""
         return self.lab.ns[host].run(*self.phase_command(host, phase, *options), check=check,
                                      env={**os.environ, **self.lab.manager.env})
+
+    # The journal
+
+    def journal(self):
+        """All migrations, the latest first, without their timelines."""
+        return json.loads(self.command("journal", "--config", self.conf, "--json").stdout)
+
+    def latest(self):
+        """The latest migration, or None."""
+        listed = self.journal()
+        return self.migration(listed[0]["id"]) if listed else None
+
+    def migration(self, number):
+        text = self.command("journal", "--config", self.conf, "--json", str(number)).stdout
+        told = json.loads(text)
+        marks = told.get("timeline", {})
+        return Migration(told["id"], told["state"], told["reason"], told["rows"], told["digest"],
+                         told.get("addedBlackoutMs", 0), {mark: (at - marks["stop"]) / 1000 for mark, at in marks.items()
+                                                          if "stop" in marks}, text)
+
+    def idle(self):
+        """Whether no migration is under way."""
+        return all(each["state"] != "running" for each in self.journal())

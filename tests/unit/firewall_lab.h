@@ -121,6 +121,11 @@ class FirewallLab {
         "ip addr add 192.0.2.9/24 dev peer && ip addr add 2001:db8::9/64 dev peer nodad && ip link set peer up && ip route add "
         "default via 192.0.2.1 && ip -6 route add default via 2001:db8::1");
     firewall.enter();
+    // The kernel gives an interface its link-local address some time after its carrier came.
+    for (const std::string interface : {"in", "out"})
+      if (!eventually(
+              [&] { return outputOf("ip -6 addr show dev " + interface + " scope link").find("fe80::") != std::string::npos; }))
+        throw std::runtime_error("no IPv6 at " + interface);
   }
 
   /// Packets that the firewall has dropped as invalid.

@@ -217,7 +217,7 @@ TEST(PackedRow, IsWhatTheModuleSays) {
   row.status.set(TcpConnStatus::assured);             // the fourteenth
   row.labels.value = std::string(15, '\0') + "\x80";  // the last but one
   EXPECT_EQ(toHex(packRow(row, Form::full)),
-            "8004000002"  // preamble: 33 bits
+            "8004000100"  // preamble: 33 bits
             "0007"
             "01040a000005"
             "01bb"  // zone and local end
@@ -293,6 +293,13 @@ TEST_P(MalformedChunk, IsRefusedWithASentence) {
   EXPECT_NE(records.error().text.find(GetParam().text), std::string::npos) << records.error().text;
 }
 
+std::string packedConnection() {
+  ChunkWriter writer{1000};
+  writer.put(TcpConnRow{});
+  writer.flush();
+  return writer.take().at(0).substr(3);
+}
+
 std::string packedVmRow() {
   std::string record = "\x80";
   OerWriter out{record};
@@ -309,7 +316,7 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"WithoutCount", "\1", SnmpStatus::wrongEncoding, "count"},
         Malformed{"WithAHugeCount", chunkOf(end, "\x08\xff\xff\xff\xff\xff\xff\xff\xff"), SnmpStatus::wrongEncoding, "count"},
         Malformed{"WithACountThatIsNotMinimal", chunkOf(end, "\2\0\1"sv), SnmpStatus::wrongEncoding, "count"},
-        Malformed{"WithTooFewRecords", chunkOf(end, "\1\2"), SnmpStatus::wrongEncoding, "record 2 is missing"},
+        Malformed{"WithTooFewRecords", chunkOf(packedConnection(), "\1\2"), SnmpStatus::wrongEncoding, "record 2 is missing"},
         Malformed{"WithRecordsBehindTheEndMark", chunkOf(end + end, "\1\2"), SnmpStatus::wrongEncoding, "behind the end mark"},
         Malformed{"WithOctetsBehindItsLastRecord", chunkOf(end + "x"), SnmpStatus::wrongEncoding, "behind its last record"},
         Malformed{"WithATruncatedEnd", chunkOf(end.substr(0, 36)), SnmpStatus::wrongEncoding, "ends in the middle"},

@@ -29,7 +29,7 @@ struct Confined {
 };
 const std::vector<Confined> confined = {
     {"Net-SNMP", std::regex{"net-snmp/.*"},
-     std::regex{R"(common/net_snmp\.cc|subagent/agentx_\w+\.cc|manager/snmp_session\.cc|manager/trap_listener\.cc)"}},
+     std::regex{R"(common/net_snmp\.cc|subagent/agentx_\w+\.cc|manager/snmp_\w+\.cc|manager/trap_listener\.cc)"}},
     {"netlink and nftables",
      std::regex{
          R"((libnetfilter_conntrack|libmnl|libnfnetlink|nftables|bpf|linux/(netfilter|netlink|rtnetlink|nfnetlink|if_|bpf)).*)"},

@@ -306,9 +306,9 @@ TEST_F(Story, anOperatorCannotTakeBackWhatTheHypervisorWasToldToDo) {
 }
 
 TEST_F(Story, whatAPredecessorLeftIsEndedByWhatTheHypervisorTells) {
-  state = adopt(planOf(1), "web1", 77, now);
+  state = adopt(planOf(1), "web1", {}, 77, now);
   EXPECT_EQ(kinds(feed(phase(Phase::resumed, 1))), Names{"done destination"});
-  state = adopt(planOf(1), "web1", 77, now);
+  state = adopt(planOf(1), "web1", {}, 77, now);
   EXPECT_EQ(kinds(feed(OperatorAbort{"cancelled"})), (Names{"abort source", "abort destination"}));
 }
 

@@ -344,7 +344,7 @@ TEST(Notification, CarriesItsOidAndEachObjectWithTheRowsInstance) {
   auto varbinds = notificationVarBinds(*info, row);
   ASSERT_EQ(varbinds.size(), 1 + info->objects.size());
   EXPECT_EQ(toString(varbinds[0].name), "1.3.6.1.6.3.1.1.4.1.0");
-  EXPECT_EQ(varbinds[0].value.oid, mib::root() + Oid{0, 2});
+  EXPECT_EQ(varbinds[0].value.oid, mib::notifications() + 2u);
   for (std::size_t i = 0; i < info->objects.size(); ++i)
     EXPECT_EQ(varbinds[i + 1].name, nameOf(info->objects[i], AnyRow{row}.index()));
   auto epoch = std::find_if(varbinds.begin(), varbinds.end(),
