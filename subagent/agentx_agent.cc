@@ -79,30 +79,40 @@ void serveGetNext(RequestHandler& handler, netsnmp_agent_request_info& info, net
 
 // --- callbacks of the library: no exception leaves them ---------------------------------------------------------------
 
+/// False when `work` has thrown, which is logged.
+template <class Work>
+bool guarded(Work work) {
+  try {
+    work();
+    return true;
+  } catch (const std::exception& failure) {
+    log::error(std::string{"a request of snmpd failed, please report this: "} + failure.what());
+    return false;
+  }
+}
+
 int requested(netsnmp_mib_handler* handler, netsnmp_handler_registration*, netsnmp_agent_request_info* info,
               netsnmp_request_info* requests) {
-  try {
-    static_cast<AgentxAgent*>(handler->myvoid)->serve(*info, requests);
-  } catch (const std::exception& failure) {
-    log::error(std::string{"an SNMP request failed, please report this: "} + failure.what());
-    netsnmp_set_request_error(info, requests, SNMP_ERR_GENERR);
-  }
+  auto& agent = *static_cast<AgentxAgent*>(handler->myvoid);
+  if (!guarded([&] { agent.serve(*info, requests); })) netsnmp_set_request_error(info, requests, SNMP_ERR_GENERR);
   return SNMP_ERR_NOERROR;
 }
 
 int sessionStarted(int, int, void*, void* agent) {
-  static_cast<AgentxAgent*>(agent)->sessionOpened();
+  guarded([&] { static_cast<AgentxAgent*>(agent)->sessionOpened(); });
   return 0;
 }
 
 int sessionStopped(int, int, void*, void* agent) {
-  static_cast<AgentxAgent*>(agent)->sessionLost();
+  guarded([&] { static_cast<AgentxAgent*>(agent)->sessionLost(); });
   return 0;
 }
 
 void configureLibrary(const std::string& socket) {
   net_snmp::captureLog();
-  ::setenv("MIBS", "", 1);  // our tables are built in
+  // Our tables are built in.
+  ::setenv("MIBS", "", 1);
+  ::setenv("MIBDIRS", "", 1);
   const auto enable = [](int store, int which) { netsnmp_ds_set_boolean(store, which, 1); };
   // Our settings are vmmigd's alone: no snmp.conf, no modules, no persistent files.
   enable(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_READ_CONFIGS);
@@ -114,6 +124,10 @@ void configureLibrary(const std::string& socket) {
   // Once a second while snmpd is away; we say it once.
   enable(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_NO_CONNECTION_WARNINGS);
   netsnmp_ds_set_string(NETSNMP_DS_APPLICATION_ID, NETSNMP_DS_AGENT_X_SOCKET, socket.c_str());
+}
+
+/// After init_agent(), which sets its own defaults.
+void configureSession() {
   const auto set = [](int which, int value) { netsnmp_ds_set_int(NETSNMP_DS_APPLICATION_ID, which, value); };
   set(NETSNMP_DS_AGENT_AGENTX_PING_INTERVAL, pingIntervalSeconds);
   set(NETSNMP_DS_AGENT_AGENTX_TIMEOUT, answerTimeoutMicroseconds);
@@ -139,6 +153,7 @@ AgentxAgent::AgentxAgent(EventLoop& loop, RequestHandler& handler, std::string s
   snmp_register_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_START, sessionStarted, this);
   snmp_register_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_STOP, sessionStopped, this);
   if (init_agent(applicationName) != 0) throw std::runtime_error("Net-SNMP's agent library does not start");
+  configureSession();
   registerObjects(*this);
   init_snmp(applicationName);  // opens the session
   if (!connected_)

@@ -79,6 +79,10 @@ void Transfer::detach() {
   disarmDeadline();
 }
 
+void Transfer::start(Task<> task) {
+  spawn(std::move(task), [keep = shared_from_this()] {});
+}
+
 Task<Status> Transfer::forEachRow(unsigned work, Visitor visit) {
   for (auto* table : backEnd().tables()) {
     auto cursor = table->read(vm_);

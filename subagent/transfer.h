@@ -85,6 +85,8 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
 
   /// Any work that is under way ends at its next turn; the number of the work that begins now.
   unsigned beginWork() { return ++work_; }
+  /// Sets a task going that keeps this transfer alive.
+  void start(Task<> task);
   bool isCurrent(unsigned work) const { return work == work_; }
   /// All rows of the VM on this device, in slices. Ends early when `visit` or reading fails, or the work is no longer current:
   /// the caller asks isCurrent() first.

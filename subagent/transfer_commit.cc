@@ -16,10 +16,10 @@ std::string describe(const AnyRow& row) { return std::string{row.table().entry} 
 
 void DestinationTransfer::startCommit() {
   row_.operStatus = TransferOper::committing;
-  spawn(commit(self(), beginWork()));
+  start(commit(beginWork()));
 }
 
-Task<> DestinationTransfer::commit(Self self, unsigned work) {
+Task<> DestinationTransfer::commit(unsigned work) {
   co_await nextTurn(loop());
   if (!isCurrent(work)) co_return;
   // Without it a crash from here on would leave rows behind.

@@ -87,13 +87,13 @@ void DestinationTransfer::resume() {
   switch (row_.operStatus) {
     // Nothing was made yet.
     case TransferOper::prepared: return finish(TransferOper::expired, text);
-    case TransferOper::committed: return spawn(stayCommitted(self(), beginWork()));
+    case TransferOper::committed: return start(stayCommitted(beginWork()));
     default: break;
   }
   row_.error = shortened(text);
   row_.operStatus = TransferOper::aborting;
   afterUndo_ = TransferOper::expired;
-  spawn(undoAfterRestart(self(), beginWork()));
+  start(undoAfterRestart(beginWork()));
 }
 
 void DestinationTransfer::dropImage() {
@@ -156,7 +156,7 @@ void DestinationTransfer::startConclusion(TransferOper after, std::string error)
   // For a claim the old transfer is over; a deadline still leaves the manager time to say done or abort.
   if (after == TransferOper::prepared) row_.operStatus = TransferOper::aborting;
   afterUndo_ = after;
-  spawn(conclude(self(), beginWork(), after, std::move(error)));
+  start(conclude(beginWork(), after, std::move(error)));
 }
 
 }  // namespace vmmig

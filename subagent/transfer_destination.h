@@ -25,8 +25,6 @@ class DestinationTransfer final : public Transfer {
   void takeChunk(std::uint32_t number, const std::string& data) override;
 
  private:
-  using Self = std::shared_ptr<DestinationTransfer>;
-  Self self() { return std::static_pointer_cast<DestinationTransfer>(shared_from_this()); }
   /// How often rows read back differ from those that were made.
   struct Difference {
     std::uint32_t altered = 0, surplus = 0, gone = 0;
@@ -53,7 +51,7 @@ class DestinationTransfer final : public Transfer {
   void showImage();
 
   // The steps of commit, in this order.
-  Task<> commit(Self self, unsigned work);
+  Task<> commit(unsigned work);
   Task<Status> removeStale(unsigned work);
   Task<Status> createRows(unsigned work);
   Task<Status> verify(unsigned work);
@@ -61,16 +59,16 @@ class DestinationTransfer final : public Transfer {
   Status judge(const Difference& difference) const;
   void readBack(TableBackEnd& table, const AnyRow& row, Difference& difference);
 
-  Task<> undo(Self self, unsigned work);
+  Task<> undo(unsigned work);
   Task<std::size_t> removeCreated(unsigned work);
   Task<std::size_t> restoreStale(unsigned work);
 
-  Task<> conclude(Self self, unsigned work, TransferOper after, std::string error);
+  Task<> conclude(unsigned work, TransferOper after, std::string error);
   Task<Status> lookForLife(unsigned work, bool& alive);
   /// After a restart: what is here of the VM is what was created.
   Task<Status> adoptPresent(unsigned work);
-  Task<> undoAfterRestart(Self self, unsigned work);
-  Task<> stayCommitted(Self self, unsigned work);
+  Task<> undoAfterRestart(unsigned work);
+  Task<> stayCommitted(unsigned work);
 
   bool isBestEffort() const { return row_.policy == TransferPolicy::bestEffort; }
   ImageRows& rows() { return staging_->rows(); }

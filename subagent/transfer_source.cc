@@ -50,14 +50,14 @@ void SourceTransfer::begin() {
   // The freeze is not written again, it would cost its stop time: after a restart all states up to frozen come to the same.
   if (auto saved = save(); !saved) return keepRows(TransferOper::failed, saved.error().text);
   armDeadline();
-  spawn(track(self(), work));
+  start(track(work));
 }
 
 void SourceTransfer::obey(TransferAdmin wanted) {
   auto now = row_.operStatus;
   if (wanted == TransferAdmin::freeze && now == TransferOper::tracking) {
     row_.operStatus = TransferOper::freezing;
-    spawn(freeze(self(), beginWork()));
+    start(freeze(beginWork()));
   } else if (wanted == TransferAdmin::release && now != TransferOper::releasing && now != TransferOper::released) {
     startRelease();
   } else if (wanted == TransferAdmin::abort && !isFinal()) {
@@ -84,7 +84,7 @@ void SourceTransfer::keepRows(TransferOper status, std::string error) {
 
 void SourceTransfer::dropImage() { log_.reset(); }
 
-Task<> SourceTransfer::track(Self self, unsigned work) {
+Task<> SourceTransfer::track(unsigned work) {
   co_await nextTurn(loop());
   if (!isCurrent(work)) co_return;
   auto told = co_await tellRows(work);
@@ -105,7 +105,7 @@ Task<Status> SourceTransfer::tellRows(unsigned work) {
   return forEachRow(work, std::move(tell));
 }
 
-Task<> SourceTransfer::freeze(Self self, unsigned work) {
+Task<> SourceTransfer::freeze(unsigned work) {
   co_await nextTurn(loop());
   if (!isCurrent(work)) co_return;
   if (auto blocked = backEnd().block(vm_); !blocked)
@@ -148,10 +148,10 @@ void SourceTransfer::startRelease() {
   row_.operStatus = TransferOper::releasing;
   // Should this not be written: a restart keeps the rows, and the manager releases again.
   if (auto saved = save(); !saved) log::error(label() + " is releasing, but a restart would not know it: " + saved.error().text);
-  spawn(release(self(), work));
+  start(release(work));
 }
 
-Task<> SourceTransfer::release(Self self, unsigned work) {
+Task<> SourceTransfer::release(unsigned work) {
   co_await nextTurn(loop());
   if (!isCurrent(work)) co_return;
   // After an abort, an expiry or a restart traffic flows, and would make rows anew while they are deleted.

@@ -25,18 +25,15 @@ class SourceTransfer final : public Transfer {
   void takeChunk(std::uint32_t, const std::string&) override {}
 
  private:
-  using Self = std::shared_ptr<SourceTransfer>;
-  Self self() { return std::static_pointer_cast<SourceTransfer>(shared_from_this()); }
-
   void begin() override;
   void obey(TransferAdmin wanted) override;
   void resume() override;
   void onDeadline() override;
   void dropImage() override;
 
-  Task<> track(Self self, unsigned work);
-  Task<> freeze(Self self, unsigned work);
-  Task<> release(Self self, unsigned work);
+  Task<> track(unsigned work);
+  Task<> freeze(unsigned work);
+  Task<> release(unsigned work);
   Task<Status> tellRows(unsigned work);
   Task<Status> tellGone(unsigned work);
   Task<Status> deleteRows(unsigned work);

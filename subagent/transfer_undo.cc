@@ -15,10 +15,10 @@ void DestinationTransfer::startUndo(TransferOper after, std::string error) {
   if (!row_.error.value.empty()) log::warning(label() + " is taken back: " + row_.error.value);
   // Should this not be written: a restart undoes a commit as well.
   if (auto saved = save(); !saved) log::error(label() + " is aborting, but a restart would not know it: " + saved.error().text);
-  spawn(undo(self(), work));
+  start(undo(work));
 }
 
-Task<> DestinationTransfer::undo(Self self, unsigned work) {
+Task<> DestinationTransfer::undo(unsigned work) {
   co_await nextTurn(loop());
   if (!isCurrent(work)) co_return;
   auto lost = co_await removeCreated(work);
@@ -96,7 +96,7 @@ void DestinationTransfer::endUndo(std::size_t lost) {
   if (row_.operStatus == TransferOper::prepared) row_.error = shortened(std::move(error));
 }
 
-Task<> DestinationTransfer::conclude(Self self, unsigned work, TransferOper after, std::string error) {
+Task<> DestinationTransfer::conclude(unsigned work, TransferOper after, std::string error) {
   co_await nextTurn(loop());
   if (!isCurrent(work)) co_return;
   bool alive = false;
@@ -146,7 +146,7 @@ Task<Status> DestinationTransfer::adoptPresent(unsigned work) {
   return forEachRow(work, std::move(adopt));
 }
 
-Task<> DestinationTransfer::undoAfterRestart(Self self, unsigned work) {
+Task<> DestinationTransfer::undoAfterRestart(unsigned work) {
   co_await nextTurn(loop());
   if (!isCurrent(work)) co_return;
   auto read = co_await adoptPresent(work);
@@ -154,10 +154,10 @@ Task<> DestinationTransfer::undoAfterRestart(Self self, unsigned work) {
   if (!read)
     co_return finish(TransferOper::failed, "vmmigd was restarted in the middle, and the VM's rows cannot be read: " +
                                                read.error().text + "; remove them by hand");
-  spawn(undo(self, work));
+  start(undo(work));
 }
 
-Task<> DestinationTransfer::stayCommitted(Self self, unsigned work) {
+Task<> DestinationTransfer::stayCommitted(unsigned work) {
   co_await nextTurn(loop());
   if (!isCurrent(work)) co_return;
   auto read = co_await adoptPresent(work);

@@ -79,3 +79,43 @@ tests_unit_test_back_end_contract_LDADD = $(back_end_ldadd)
 tests_unit_test_linux_back_end_SOURCES = tests/unit/test_linux_back_end.cc tests/unit/back_end_contract_rows.h \
   tests/unit/firewall_lab.h tests/unit/network_namespace.h
 tests_unit_test_linux_back_end_LDADD = $(back_end_ldadd)
+
+# Migrations: the state machine, its runner between fake devices, the journal and the inventory.
+migration_tests = tests/unit/test_image_copier tests/unit/test_inventory tests/unit/test_journal tests/unit/test_migration \
+  tests/unit/test_migration_runner
+migration_ldadd = $(MANAGER_LIBS) -lgtest_main $(GTEST_LIBS) -lpthread
+check_PROGRAMS += $(migration_tests)
+TESTS += $(migration_tests)
+tests_unit_test_image_copier_SOURCES = tests/unit/test_image_copier.cc tests/unit/fake_agent.cc tests/unit/fake_agent.h
+tests_unit_test_image_copier_LDADD = $(migration_ldadd)
+tests_unit_test_inventory_SOURCES = tests/unit/test_inventory.cc tests/unit/source_dir.h
+tests_unit_test_inventory_LDADD = $(migration_ldadd)
+tests_unit_test_journal_SOURCES = tests/unit/test_journal.cc
+tests_unit_test_journal_LDADD = $(migration_ldadd)
+tests_unit_test_migration_SOURCES = tests/unit/test_migration.cc
+tests_unit_test_migration_LDADD = $(migration_ldadd)
+tests_unit_test_migration_runner_SOURCES = tests/unit/test_migration_runner.cc tests/unit/fake_agent.cc tests/unit/fake_agent.h
+tests_unit_test_migration_runner_LDADD = $(migration_ldadd)
+EXTRA_DIST += docs/vmmig.conf.example
+
+# The manager: devices, the command line, files, notifications.
+manager_tests = \
+  tests/unit/test_command_line \
+  tests/unit/test_device \
+  tests/unit/test_notification \
+  tests/unit/test_trap_listener \
+  tests/unit/test_vm_state
+manager_ldadd = $(MANAGER_LIBS) -lgtest_main $(GTEST_LIBS) -lpthread
+check_PROGRAMS += $(manager_tests)
+TESTS += $(manager_tests) tests/agentx/test_manager_cli.py
+EXTRA_DIST += tests/agentx/test_manager_cli.py
+tests_unit_test_command_line_SOURCES = tests/unit/test_command_line.cc
+tests_unit_test_command_line_LDADD = $(manager_ldadd)
+tests_unit_test_device_SOURCES = tests/unit/test_device.cc tests/unit/fake_session.h
+tests_unit_test_device_LDADD = $(manager_ldadd)
+tests_unit_test_notification_SOURCES = tests/unit/test_notification.cc
+tests_unit_test_notification_LDADD = $(manager_ldadd)
+tests_unit_test_trap_listener_SOURCES = tests/unit/test_trap_listener.cc
+tests_unit_test_trap_listener_LDADD = $(manager_ldadd)
+tests_unit_test_vm_state_SOURCES = tests/unit/test_vm_state.cc tests/unit/fake_session.h
+tests_unit_test_vm_state_LDADD = $(manager_ldadd)

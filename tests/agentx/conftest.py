@@ -85,8 +85,9 @@ class SnmpError(Exception):
 
     def __init__(self, text):
         super().__init__(text)
-        found = re.search(r"Reason: (?:\(\w+\) )?(\w+)", text)
-        self.status = found[1] if found else None
+        # "Reason: (tooBig) Response message would ..." or "Reason: notWritable (That object ...)"
+        found = re.search(r"Reason: (?:\((\w+)\)|(\w+))", text)
+        self.status = (found[1] or found[2]) if found else None
         failed = re.search(r"Failed object: (\S+)", text)
         self.name = failed[1] if failed else None
 
@@ -113,9 +114,11 @@ class Rig:
         self.snmpd = self.processes.start("snmpd", ["snmpd", "-f", "-Lo", "-C", "-c", str(conf)], env=environment)
         self.snmpd.wait_log("NET-SNMP version")
 
-    def start_vmmigd(self, *options):
-        command = [str(BUILD / "vmmigd"), "-f", "--config", "/dev/null", "--back-end", "memory", "--agentx-socket",
-                   f"unix:{self.agentx}", "--state-directory", str(self.state), *options]
+    def start_vmmigd(self, *options, before=()):
+        command = [*before, str(BUILD / "vmmigd"), "-f", "--config", "/dev/null", "--agentx-socket", f"unix:{self.agentx}",
+                   "--state-directory", str(self.state), *options]
+        if "--back-end" not in options:
+            command += ["--back-end", "memory"]
         self.vmmigd = self.processes.start("vmmigd", command)
         self.vmmigd.wait_log("ready")
 
@@ -124,11 +127,11 @@ class Rig:
         return wait_until(lambda: "vmmigd" in self.run("snmpget", "-Oqv", instance("vmMigDescr", 0), check=False).stdout,
                           seconds, "an answer from vmmigd", step=0.1)
 
-    def run(self, command, *arguments, check=True, timeout=60):
+    def run(self, command, *arguments, check=True, timeout=60, mibs=MODULE):
         """A Net-SNMP command; options in front of the peer."""
         options = [each for each in arguments if str(each).startswith("-")]
         rest = [str(each) for each in arguments if not str(each).startswith("-")]
-        environment = {**os.environ, **mib_environment(), "SNMPCONFPATH": str(self.directory / "client"),
+        environment = {**os.environ, **mib_environment(), "MIBS": mibs, "SNMPCONFPATH": str(self.directory / "client"),
                        "SNMP_PERSISTENT_DIR": str(self.directory / "client" / "persistent")}
         result = subprocess.run([command, "-r0", "-t20", *options, f"tcp:127.0.0.1:{self.port}", *rest], env=environment,
                                 capture_output=True, text=True, timeout=timeout, check=False)
@@ -138,16 +141,16 @@ class Rig:
 
     def get(self, *oids):
         """The values, as the commands print them without names and units; exceptions as their text."""
-        return self.run("snmpget", "-Oqvten", *oids).stdout.splitlines()
+        return self.run("snmpget", "-OqvtenU", *oids).stdout.splitlines()
 
     def walk(self, root, command="snmpwalk", *options):
         """[(OID, value)] in the order of the answers."""
-        lines = self.run(command, "-Onqtex", "-Cc", *options, root).stdout.splitlines()
+        lines = self.run(command, "-OnqtexU", "-Cc", *options, root).stdout.splitlines()
         return [tuple(line.split(" ", 1)) for line in lines if line.startswith(".")]
 
     def set(self, *assignments):
-        """set((oid, type, value), ...): one PDU."""
-        return self.run("snmpset", "-On", *(str(part) for each in assignments for part in each))
+        """set((oid, type, value), ...): one PDU. With no module, so that snmpset itself refuses nothing."""
+        return self.run("snmpset", "-On", *(str(part) for each in assignments for part in each), mibs="")
 
     def set_fails(self, *assignments):
         """(error-status, number of the assignment at fault)."""

@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from conftest import CREATE_AND_GO, CREATE_AND_WAIT, NOT_READY, SnmpError, instance, oid
+from lab.netns import wait_until
 
 ESTABLISHED = 5
 OTHER = uuid.UUID("00000000-0000-0000-0000-0000000000ff")
@@ -45,7 +46,7 @@ def test_walk_is_sorted_and_equals_getbulk_and_every_get(agent, vm):
     assert [pair for pair in bulk if not pair[0].startswith(clocks)] == still
     for first in range(0, len(still), 60):
         part = still[first:first + 60]
-        lines = agent.run("snmpget", "-Onqtex", *(name for name, _ in part)).stdout.splitlines()
+        lines = agent.run("snmpget", "-OnqtexU", *(name for name, _ in part)).stdout.splitlines()
         assert [tuple(line.split(" ", 1)) for line in lines] == part
 
 
@@ -85,12 +86,20 @@ def test_a_row_in_the_making_shows_only_the_columns_that_it_has(agent, vm):
 
 
 def test_more_than_an_agentx_pdu_holds_is_too_big_and_harms_nobody(agent, vm):
-    agent.make_vm(vm, name="n" * 255)
-    name = instance("vmMigVmName", vm)
-    big = [name] * 230  # 230 times 255 octets and the OID in each
+    """Two chunks of an image are more than 65,536 octets."""
+    agent.make_vm(vm, "10.0.0.5")
+    for first in range(0, 2560, 64):
+        agent.set(*(pair for n in range(first, first + 64) for pair in (
+            (tcp("vmMigTcpConnState", vm, "10.0.0.5", 80, "192.0.2.1", 1024 + n), "i", ESTABLISHED),
+            (tcp("vmMigTcpConnRowStatus", vm, "10.0.0.5", 80, "192.0.2.1", 1024 + n), "i", CREATE_AND_GO))))
+    agent.set((instance("vmMigTransferRole", vm), "i", 1), (instance("vmMigTransferEpoch", vm), "u", 7),
+              (instance("vmMigTransferAdminStatus", vm), "i", 1), (instance("vmMigTransferRowStatus", vm), "i", CREATE_AND_GO))
+    chunks = [instance("vmMigImageData", vm, 7, number) for number in (1, 2)]
+    wait_until(lambda: "No Such" not in agent.get(chunks[1])[0], 10, "the second chunk")
     with pytest.raises(SnmpError) as caught:
-        agent.get(*big)
+        agent.run("snmpget", "-Cf", *chunks)
     assert caught.value.status == "tooBig"
-    assert agent.get(*[name] * 100) == ["n" * 255] * 100
+    for chunk in chunks:
+        assert len(agent.run("snmpget", "-Oqvx", chunk).stdout) > 90_000  # "1F " and the like for each of some 32,000 octets
     assert agent.vmmigd.running()
     assert "closed" not in agent.vmmigd.log()

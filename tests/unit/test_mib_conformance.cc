@@ -2,6 +2,7 @@
 // Holds the C++ description of each table against the module's text, read through libsmi, both ways: what one has and the other
 // lacks, or says otherwise, fails.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <map>
 #include <set>
@@ -364,9 +365,13 @@ TEST(MibConformance, SmilintHasNothingToSayAtLevel6) {
 }
 
 TEST(MibConformance, NetSnmpParsesTheModuleWithoutAWarning) {
-  auto directories = (test::sourceDir() / "mibs/ietf").string() + ":mibs";
-  auto output =
-      outputOf("snmptranslate -M " + directories + " -m VM-MIGRATION-MIB -Ln -On VM-MIGRATION-MIB::vmMigPhaseRowStatus");
+  // A state directory and configuration of its own: the user's are none of our business, and making them is told on stderr.
+  auto state = std::filesystem::path{testing::TempDir()} / ("vmmig-snmp-" + std::to_string(getpid()));
+  std::filesystem::create_directories(state / "cert_indexes");
+  auto output = outputOf("SNMP_PERSISTENT_DIR=" + state.string() + " SNMPCONFPATH=" + state.string() + " snmptranslate -M " +
+                         (test::sourceDir() / "mibs/ietf").string() +
+                         ":mibs -m VM-MIGRATION-MIB -On VM-MIGRATION-MIB::vmMigPhaseRowStatus");
+  std::filesystem::remove_all(state);
   EXPECT_EQ(output, "." + toString(mib::objects()) + ".13.1.14\n");
 }
 

@@ -67,12 +67,15 @@ TEST_F(TransferTest, EachEndOfWorkIsNotified) {
   ASSERT_TRUE(reaches(destination_, Oper::aborted));
   auto told = [](Device& device) {
     std::vector<std::pair<mib::Notification, Oper>> result;
-    for (const auto& [notification, row] : device.notifier.sent) result.emplace_back(notification, row.as<TransferRow>().operStatus);
+    for (const auto& [notification, row] : device.notifier.sent)
+      result.emplace_back(notification, row.as<TransferRow>().operStatus);
     return result;
   };
   using N = mib::Notification;
-  EXPECT_EQ(told(source_), (std::vector<std::pair<N, Oper>>{{N::transferFinished, Oper::frozen}, {N::transferFinished, Oper::released}}));
-  EXPECT_EQ(told(destination_), (std::vector<std::pair<N, Oper>>{{N::transferFinished, Oper::committed}, {N::transferFailed, Oper::aborted}}));
+  EXPECT_EQ(told(source_),
+            (std::vector<std::pair<N, Oper>>{{N::transferFinished, Oper::frozen}, {N::transferFinished, Oper::released}}));
+  EXPECT_EQ(told(destination_),
+            (std::vector<std::pair<N, Oper>>{{N::transferFinished, Oper::committed}, {N::transferFailed, Oper::aborted}}));
 }
 
 TEST_F(TransferTest, MovesThereAndBackAgainWithoutALeftover) {

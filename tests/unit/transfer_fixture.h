@@ -53,7 +53,8 @@ class FaultyTable final : public TableBackEnd {
   }
   Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) override { return real_.find(vm, key); }
   Status check(const Vm& vm, const AnyRow& row) override {
-    if (faults_.refusedPorts.contains(row.as<TcpConnRow>().localPort)) return failure(SnmpStatus::wrongValue, "this port is refused");
+    if (faults_.refusedPorts.contains(row.as<TcpConnRow>().localPort))
+      return failure(SnmpStatus::wrongValue, "this port is refused");
     return real_.check(vm, row);
   }
   bool moves(const AnyRow& row) const override { return row.as<TcpConnRow>().state != TcpState::synSent; }
@@ -136,7 +137,8 @@ inline std::set<std::string> packed(const std::vector<TcpConnRow>& rows) {
 
 class Device {
  public:
-  Device(EventLoop& loop, std::string stateFile, Limits limits = {}) : loop_(loop), stateFile_(std::move(stateFile)), limits_(limits) {
+  Device(EventLoop& loop, std::string stateFile, Limits limits = {})
+      : loop_(loop), stateFile_(std::move(stateFile)), limits_(limits) {
     start();
     knowVm();
   }
@@ -200,9 +202,9 @@ class Device {
     row.adminStatus = role == TransferRole::source ? TransferAdmin::track : TransferAdmin::prepare;
     row.policy = policy;
     row.deadline.value = deadlineSeconds;
-    return set(engine().transferStore(), AnyRow{row},
-               {"vmMigTransferRole", "vmMigTransferEpoch", "vmMigTransferAdminStatus", "vmMigTransferPolicy",
-                "vmMigTransferDeadline"});
+    return set(
+        engine().transferStore(), AnyRow{row},
+        {"vmMigTransferRole", "vmMigTransferEpoch", "vmMigTransferAdminStatus", "vmMigTransferPolicy", "vmMigTransferDeadline"});
   }
   Status want(TransferAdmin wanted, std::uint32_t epoch) {
     TransferRow row;
@@ -271,7 +273,9 @@ class TransferTest : public testing::Test {
     return limits;
   }
 
-  bool until(const std::function<bool()>& done, Clock::duration longest = 10s) { return loop_.runUntil(done, Clock::now() + longest); }
+  bool until(const std::function<bool()>& done, Clock::duration longest = 10s) {
+    return loop_.runUntil(done, Clock::now() + longest);
+  }
   bool reaches(Device& device, TransferOper wanted) {
     until([&] { return device.state() == wanted || isFinal(device.state()); });
     EXPECT_EQ(device.state(), wanted) << device.transferRow().error.value;

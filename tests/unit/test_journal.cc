@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The journal keeps what it was told, through a killed writer and a damaged file.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "common/log.h"
+#include "manager/journal.h"
+#include "manager/report.h"
+
+namespace vmmig {
+namespace {
+
+using migration::Mark;
+using migration::Outcome;
+
+class JournalFile : public testing::Test {
+ protected:
+  JournalFile() {
+    char pattern[] = "/tmp/vmmig-journal-XXXXXX";
+    directory = mkdtemp(pattern);
+    path = directory / "journal.db";
+    plan.vm = *parseUuid("6ba7b810-9dad-11d1-80b4-00c04fd430c8");
+    plan.vmName = "web1";
+    plan.sourceHost = "host-a";
+    plan.destinationHost = "host-b";
+    plan.legs = {{"fw-a", "fw-b"}, {"sw-a", "sw-b"}};
+    plan.policy = TransferPolicy::bestEffort;
+    plan.seen = {{"host-a", 17}};
+  }
+  ~JournalFile() override { std::filesystem::remove_all(directory); }
+  std::unique_ptr<Journal> open() {
+    auto journal = Journal::open(path);
+    EXPECT_TRUE(journal) << journal.error().text;
+    return journal ? std::move(*journal) : nullptr;
+  }
+  /// A manager that begins a migration and is killed.
+  void beginAndBeKilled() {
+    pid_t child = fork();
+    if (child == 0) {
+      auto journal = Journal::open(path);
+      auto id = (*journal)->begin(plan);
+      (*journal)->setClaim(*id, 99, plan);
+      (*journal)->append(*id, Mark::stop, "VM web1 is stopped");
+      kill(getpid(), SIGKILL);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status));
+  }
+
+  std::filesystem::path directory, path;
+  JournalPlan plan;
+};
+
+TEST_F(JournalFile, whatWasWrittenIsReadAgain) {
+  std::int64_t id = 0;
+  {
+    auto journal = open();
+    id = *journal->begin(plan);
+    journal->setClaim(id, 42, plan);
+    journal->append(id, Mark::none, "first");
+    journal->append(id, Mark::commit, "second");
+    journal->end(id, Outcome::incomplete, "because", {41, 2, 12345, std::string(32, '\0')});
+  }
+  auto journal = open();
+  auto found = journal->find(id);
+  ASSERT_TRUE(found && *found);
+  const auto& migration = **found;
+  EXPECT_EQ(migration.plan.vm, plan.vm);
+  EXPECT_EQ(migration.plan.vmName, "web1");
+  EXPECT_EQ(migration.plan.sourceHost, "host-a");
+  ASSERT_EQ(migration.plan.legs.size(), 2u);
+  EXPECT_EQ(migration.plan.legs[1].destination, "sw-b");
+  EXPECT_EQ(migration.plan.policy, TransferPolicy::bestEffort);
+  EXPECT_EQ(migration.plan.seen.at("host-a"), 17u);
+  EXPECT_EQ(migration.epoch, 42u);
+  EXPECT_EQ(migration.outcome, Outcome::incomplete);
+  EXPECT_EQ(migration.reason, "because");
+  EXPECT_EQ(migration.totals.missing, 2u);
+  EXPECT_EQ(migration.totals.digest.size(), 32u);
+  EXPECT_GE(migration.endedUtc, migration.startedUtc);
+  auto events = journal->events(id);
+  ASSERT_TRUE(events);
+  ASSERT_EQ(events->size(), 2u);
+  EXPECT_EQ((*events)[1].mark, Mark::commit);
+  EXPECT_LE((*events)[0].monotonicMicroseconds, (*events)[1].monotonicMicroseconds);
+}
+
+TEST_F(JournalFile, whatAKilledManagerBeganIsFoundWithItsEvents) {
+  beginAndBeKilled();
+  auto journal = open();
+  auto left = journal->unfinished();
+  ASSERT_TRUE(left);
+  ASSERT_EQ(left->size(), 1u);
+  EXPECT_EQ(left->front().epoch, 99u);
+  EXPECT_EQ(stateOf(left->front()), "interrupted");
+  EXPECT_EQ(journal->events(left->front().id)->size(), 1u);
+}
+
+TEST_F(JournalFile, aMigrationOfALivingManagerIsNotTakenForLeft) {
+  auto journal = open();
+  auto id = *journal->begin(plan);
+  EXPECT_TRUE(open()->unfinished()->empty());
+  EXPECT_EQ(stateOf(**open()->find(id)), "running");
+}
+
+TEST_F(JournalFile, aDamagedFileIsKeptAsideAndAFreshOneBegun) {
+  std::ofstream{path} << "this is no database, and it is long enough to be looked at as one" << std::string(4096, 'x');
+  log::setLevel(log::Level{0});
+  auto journal = open();
+  log::setLevel(log::Level::info);
+  ASSERT_TRUE(journal);
+  EXPECT_TRUE(journal->list(10)->empty());
+  int aside = 0;
+  for (const auto& file : std::filesystem::directory_iterator{directory})
+    if (file.path().filename().string().starts_with("journal.db.damaged-")) ++aside;
+  EXPECT_EQ(aside, 1);
+}
+
+TEST_F(JournalFile, aFileCutShortIsKeptAside) {
+  {
+    auto journal = open();
+    for (int i = 0; i < 50; ++i) journal->append(*journal->begin(plan), Mark::none, std::string(500, 'x'));
+  }
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+  log::setLevel(log::Level{0});
+  auto journal = open();
+  log::setLevel(log::Level::info);
+  ASSERT_TRUE(journal);
+  EXPECT_TRUE(journal->begin(plan));
+}
+
+TEST_F(JournalFile, aDirectoryThatIsMissingIsSaid) {
+  auto journal = Journal::open(directory / "nowhere" / "journal.db");
+  ASSERT_FALSE(journal);
+  EXPECT_NE(journal.error().text.find("nowhere"), std::string::npos);
+}
+
+TEST_F(JournalFile, onlySoManyMigrationsAreKept) {
+  auto journal = open();
+  std::int64_t last = 0;
+  for (std::int64_t i = 0; i < Journal::retention + 20; ++i) {
+    last = *journal->begin(plan);
+    journal->append(last, Mark::none, "event");
+  }
+  EXPECT_EQ(journal->list(10 * Journal::retention)->size(), static_cast<std::size_t>(Journal::retention));
+  EXPECT_TRUE(*journal->find(last));
+  EXPECT_FALSE(*journal->find(1));
+  EXPECT_TRUE(journal->events(1)->empty()) << "events go with their migration";
+}
+
+TEST(Timeline, takesTheFirstStopAndTheLastOfWhatSeveralDevicesTell) {
+  std::vector<JournalEvent> events{{1000, 0, Mark::stop, ""},     {2000, 0, Mark::lastRead, ""}, {2500, 0, Mark::commit, ""},
+                                   {3000, 0, Mark::lastRead, ""}, {4000, 0, Mark::commit, ""},   {5000, 0, Mark::release, ""},
+                                   {6000, 0, Mark::resume, ""}};
+  auto timeline = timelineOf(events);
+  EXPECT_EQ(timeline.lastRead, 3000);
+  EXPECT_EQ(timeline.commit, 4000);
+  EXPECT_DOUBLE_EQ(*timeline.addedBlackoutMs(), 4.0);
+  EXPECT_EQ(timeline.isInOrder(), true);
+  events.push_back({1500, 0, Mark::resume, ""});
+  EXPECT_EQ(timelineOf(events).isInOrder(), false);
+  EXPECT_FALSE(timelineOf({}).isInOrder());
+}
+
+}  // namespace
+}  // namespace vmmig
