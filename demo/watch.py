@@ -8,6 +8,7 @@ from lab.vmmig import transfer
 
 from screen import CYAN, DIM, pad
 
+UNDER_WAY = ("tracking", "freezing", "frozen", "prepared", "committing", "committed")
 PHASES = {"preCopy": "the VM runs, its memory is being copied",
           "stopped": "the VM stands still, held until its connections have moved",
           "resumed": "the VM runs"}
@@ -21,6 +22,7 @@ class Watch:
         self._started = time.monotonic()
         self._places = [f"host-{source}", f"fw-{source}", f"host-{destination}", f"fw-{destination}"]
         self._states = {}
+        self._begun = set()  # devices that take part already: before, they show the end of an earlier migration
 
     def told(self, host, phase):
         """The hypervisor tells a phase."""
@@ -39,6 +41,10 @@ class Watch:
 
     def _transfer(self, device):
         state, rows = transfer(self._lab.nms, DEVICES[device])
+        if state in UNDER_WAY:
+            self._begun.add(device)
+        if device not in self._begun:
+            return ""
         return f"{pad(state, 12)}{rows} rows" if state else ""
 
     def _note(self, states):

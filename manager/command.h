@@ -32,15 +32,16 @@ struct Invocation {
 
   bool has(const char* option) const { return values.count(option) != 0; }
   std::string text(const char* option) const { return has(option) ? values[option].as<std::string>() : std::string{}; }
-  /// The device that a peer in the notation of snmpcmd(1) names, with progress on a terminal; opens its session at the first request.
+  /// The device that a peer in the notation of snmpcmd(1) names, with progress on a terminal; opens its session at the first
+  /// request.
   Result<std::unique_ptr<Device>> device(const std::string& peer) const;
 };
 
 struct Command {
   std::string_view name;
-  std::string_view summary;                  // one line of `vmmig --help`
-  std::vector<std::string_view> arguments;   // "DEVICE"; "[TABLE]" may be left out
-  std::string_view description;              // paragraphs and examples of `vmmig NAME --help`
+  std::string_view summary;                 // one line of `vmmig --help`
+  std::vector<std::string_view> arguments;  // "DEVICE"; "[TABLE]" may be left out
+  std::string_view description;             // paragraphs and examples of `vmmig NAME --help`
   void (*addOptions)(boost::program_options::options_description& options);
   Task<ExitCode> (*run)(Invocation invocation);
 };

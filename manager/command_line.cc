@@ -38,10 +38,12 @@ constexpr SnmpOption snmpOptions[] = {
 
 constexpr const char* footer =
     "What the command line does not say comes from snmp.conf(5), as for snmpget(1): defSecurityName, defSecurityLevel,\n"
-    "defAuthType, defAuthPassphrase, defPrivType, defPrivPassphrase. Keep passphrases there, in ~/.snmp/snmp.conf with mode 600.\n"
+    "defAuthType, defAuthPassphrase, defPrivType, defPrivPassphrase. Keep passphrases there, in ~/.snmp/snmp.conf with mode "
+    "600.\n"
     "DEVICE is an agent as in snmpcmd(1): 10.0.0.1, tcp:10.0.0.1:161, tcp6:[fd00::1]. TCP is the faster one.\n"
     "\n"
-    "Exit status: 0 yes or done; 1 no (different, cancelled, refused); 2 usage or configuration; 3 a device was not reachable, or\n"
+    "Exit status: 0 yes or done; 1 no (different, cancelled, refused); 2 usage or configuration; 3 a device was not reachable, "
+    "or\n"
     "SNMP failed.\n";
 
 // Boost stores an option that has only a letter under "-x".
@@ -50,10 +52,11 @@ std::string keyOf(char letter) { return std::string{"-"} + letter; }
 po::options_description snmpDescription() {
   po::options_description options{"SNMP options, as in snmpcmd(1)"};
   for (const auto& option : snmpOptions)
-    options.add_options()((std::string{","} + option.letter).c_str(), po::value<std::string>()->value_name(option.argument), option.meaning);
-  options.add_options()(",d", "print each packet in hexadecimal")                                               //
-      (",D", po::value<std::string>()->value_name("TOKENS"), "Net-SNMP's debugging output")                     //
-      (",m", po::value<std::string>()->value_name("MODULES"), "accepted for scripts: our module is built in")   //
+    options.add_options()((std::string{","} + option.letter).c_str(), po::value<std::string>()->value_name(option.argument),
+                          option.meaning);
+  options.add_options()(",d", "print each packet in hexadecimal")                                              //
+      (",D", po::value<std::string>()->value_name("TOKENS"), "Net-SNMP's debugging output")                    //
+      (",m", po::value<std::string>()->value_name("MODULES"), "accepted for scripts: our module is built in")  //
       (",M", po::value<std::string>()->value_name("DIRECTORIES"), "accepted for scripts: our module is built in");
   return options;
 }
@@ -65,7 +68,8 @@ po::options_description generalDescription() {
 }
 
 bool takesArgument(char letter) {
-  return std::any_of(std::begin(snmpOptions), std::end(snmpOptions), [letter](const auto& each) { return each.letter == letter; }) ||
+  return std::any_of(std::begin(snmpOptions), std::end(snmpOptions),
+                     [letter](const auto& each) { return each.letter == letter; }) ||
          std::strchr("DmM", letter) != nullptr;
 }
 
@@ -94,7 +98,10 @@ std::string generalHelp() {
     name.resize(10, ' ');
     text << "  " << name << command->summary << '\n';
   }
-  text << "`vmmig COMMAND --help` shows a command's options and examples.\n\n" << snmpDescription() << '\n' << generalDescription() << '\n' << footer;
+  text << "`vmmig COMMAND --help` shows a command's options and examples.\n\n"
+       << snmpDescription() << '\n'
+       << generalDescription() << '\n'
+       << footer;
   return text.str();
 }
 
@@ -112,8 +119,10 @@ std::string helpOf(const Command& command) {
 Status checkArguments(const Command& command, const std::vector<std::string>& given) {
   auto needed = std::count_if(command.arguments.begin(), command.arguments.end(), [](auto each) { return each[0] != '['; });
   auto try_ = ": try `vmmig " + std::string{command.name} + " --help`";
-  if (given.size() < static_cast<std::size_t>(needed)) return failure(std::string{command.arguments[given.size()]} + " is missing" + try_);
-  if (given.size() > command.arguments.size()) return failure("\"" + given[command.arguments.size()] + "\" is one argument too many" + try_);
+  if (given.size() < static_cast<std::size_t>(needed))
+    return failure(std::string{command.arguments[given.size()]} + " is missing" + try_);
+  if (given.size() > command.arguments.size())
+    return failure("\"" + given[command.arguments.size()] + "\" is one argument too many" + try_);
   return {};
 }
 
@@ -142,13 +151,14 @@ Result<CommandLine> parse(const std::vector<std::string>& words) {
   positional.add("arguments", -1);
   int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
   po::store(po::command_line_parser(rest).options(hidden).positional(positional).style(style).run(), line.values);
-  po::notify(line.values);
   if (line.values.count("version")) line.output = "vmmig " PACKAGE_VERSION "\n";
   if (line.values.count("help")) line.output = line.command ? helpOf(*line.command) : generalHelp();
   if (!line.output.empty()) {
     line.command = nullptr;
     return line;
   }
+  // Behind --help: it checks that required options are there.
+  po::notify(line.values);
   if (!line.command) return failure("a command is missing: try `vmmig --help`");
   if (line.values.count("arguments")) line.arguments = line.values["arguments"].as<std::vector<std::string>>();
   if (auto status = checkArguments(*line.command, line.arguments); !status) return failure(status.error());

@@ -78,7 +78,8 @@ Result<bool> TableWalk::takeAnswer(const Response& response) {
   if (response.varbinds.empty()) return failure(device_ + ": a GETBULK was answered with no varbind at all");
   for (const auto& [name, value] : response.varbinds) {
     if (value.isException() || !startsWith(name, start_)) return false;
-    if (name <= last_) return failure(device_ + ": its OIDs do not increase: after " + toString(last_) + " comes " + toString(name));
+    if (name <= last_)
+      return failure(device_ + ": its OIDs do not increase: after " + toString(last_) + " comes " + toString(name));
     last_ = name;
     auto row = rowFromIndex(*table_, behind(name, columnOid_));
     if (!row) return failure(device_ + ": " + toString(name) + " is no row of " + std::string{table_->name});
@@ -105,7 +106,8 @@ Task<> TableWalk::fetch(std::size_t first, std::size_t last) {
   }
   if (!response) co_return fail(response.error());
   if (response->status != SnmpStatus::noError) co_return fail({response->status, describeError(device_, *response)});
-  if (response->varbinds.size() != count) co_return fail({SnmpStatus::genErr, device_ + ": a GET was answered with another number of varbinds"});
+  if (response->varbinds.size() != count)
+    co_return fail({SnmpStatus::genErr, device_ + ": a GET was answered with another number of varbinds"});
   for (auto i = first; i < last; ++i) {
     bool present = false;
     auto status = fill(rows_[i], present, &response->varbinds[(i - first) * fetched_.size()]);
@@ -129,8 +131,8 @@ Status TableWalk::fill(AnyRow& row, bool& present, const smi::VarBind* varbinds)
 Status TableWalk::set(AnyRow& row, const ColumnInfo& column, const smi::Value& value) {
   auto status = row.set(column, value);
   if (status == SnmpStatus::noError) return {};
-  return failure(device_ + ": " + std::string{column.name} + " has the value " + smi::toString(value) + ", which its syntax does not allow (" +
-                 std::string{name(status)} + ")");
+  return failure(device_ + ": " + std::string{column.name} + " has the value " + smi::toString(value) +
+                 ", which its syntax does not allow (" + std::string{name(status)} + ")");
 }
 
 std::vector<AnyRow> TableWalk::take() {

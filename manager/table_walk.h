@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Reads a table: one column by GETBULK tells which rows there are, then exact GETs, several under way, fetch them whole. Measured
-// against GETBULK of column groups, this takes a quarter less of snmpd's and the subagent's time, and a row that goes meanwhile is
-// simply not there.
+// against GETBULK of column groups, this takes a quarter less of snmpd's and the subagent's time, and a row that goes meanwhile
+// is simply not there.
 #pragma once
 
 #include <functional>
@@ -39,11 +39,11 @@ class TableWalk {
   SnmpSession& session_;
   std::string device_;
   const TableInfo* table_;
-  const ColumnInfo* walked_;                 // tells which rows there are
+  const ColumnInfo* walked_;                // tells which rows there are
   std::vector<const ColumnInfo*> fetched_;  // the others
-  Oid columnOid_;                            // of walked_
-  Oid start_;                                // with the prefix
-  Oid last_;                                 // where the walk goes on
+  Oid columnOid_;                           // of walked_
+  Oid start_;                               // with the prefix
+  Oid last_;                                // where the walk goes on
   int repetitions_;
   std::vector<AnyRow> rows_;
   std::vector<char> present_;

@@ -45,7 +45,8 @@ Status appendRows(std::vector<AnyRow>& rows, const TableInfo& table, const json&
     auto where = std::string{table.name} + "[" + std::to_string(i) + "]: ";
     auto row = rowFromJson(table, array[i]);
     if (!row) return failure(where + row.error().text);
-    if (vmOf(*row) != vm) return failure(where + "the row is of VM " + toString(vmOf(*row)) + ", not of the file's " + toString(vm));
+    if (vmOf(*row) != vm)
+      return failure(where + "the row is of VM " + toString(vmOf(*row)) + ", not of the file's " + toString(vm));
     rows.push_back(std::move(*row));
   }
   return {};
@@ -84,7 +85,8 @@ void compareRows(const AnyRow& left, const AnyRow& right, std::int64_t clockTole
   std::string text;
   for (const auto& column : left.table().values()) {
     if (same(column, left, right, clockTolerance)) continue;
-    text += (text.empty() ? " " : ", ") + headingOf(left.table(), column) + " " + displayValue(column, left) + " -> " + displayValue(column, right);
+    text += (text.empty() ? " " : ", ") + headingOf(left.table(), column) + " " + displayValue(column, left) + " -> " +
+            displayValue(column, right);
   }
   if (!text.empty()) lines.push_back("! " + labelOf(left) + ":" + text);
 }
@@ -99,7 +101,9 @@ Task<Result<Uuid>> findVm(Device& device, std::string uuidOrName) {
   for (const auto& row : *rows)
     if (row.as<VmRow>().name.value == uuidOrName) found.push_back(row.as<VmRow>().uuid);
   if (found.size() == 1) co_return found.front();
-  if (found.empty()) co_return failure(SnmpStatus::noSuchName, device.name() + " knows no VM named \"" + uuidOrName + "\" (`vmmig show` lists them)");
+  if (found.empty())
+    co_return failure(SnmpStatus::noSuchName,
+                      device.name() + " knows no VM named \"" + uuidOrName + "\" (`vmmig show` lists them)");
   co_return failure(SnmpStatus::badValue, device.name() + " knows several VMs named \"" + uuidOrName + "\": give the UUID");
 }
 
@@ -151,7 +155,8 @@ Result<VmState> vmStateFromText(const std::string& text) {
     if (!table || !table->moves) return failure("\"" + printable(name) + "\" is no table that this vmmig can move");
     if (status = appendRows(state.rows, *table, rows, state.vm.uuid); !status) return failure(status.error());
   }
-  if (byOid(state.addresses, state.rows).size() != state.addresses.size() + state.rows.size()) return failure("a row is in the file twice");
+  if (byOid(state.addresses, state.rows).size() != state.addresses.size() + state.rows.size())
+    return failure("a row is in the file twice");
   return state;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Everything that a device holds for one VM and that moves with it: read from a device, written to and read from a file, compared.
+// Everything that a device holds for one VM and that moves with it: read from a device, written to and read from a file,
+// compared.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -30,8 +31,8 @@ nlohmann::json toJson(const VmState& state, const std::string& device);
 Result<VmState> vmStateFromText(const std::string& text);
 Result<VmState> readVmStateFile(const std::string& file);
 
-/// A line a difference: "- TcpConn 10.0.0.5 22 ..." (only in `left`), "+ ..." (only in `right`), "! ...: State established, closeWait".
-/// Columns that a clock changes may differ by `clockTolerance` seconds.
+/// A line a difference: "- TcpConn 10.0.0.5 22 ..." (only in `left`), "+ ..." (only in `right`), "! ...: State established,
+/// closeWait". Columns that a clock changes may differ by `clockTolerance` seconds.
 std::vector<std::string> differences(const VmState& left, const VmState& right, std::int64_t clockTolerance);
 
 }  // namespace vmmig

@@ -119,3 +119,34 @@ tests_unit_test_trap_listener_SOURCES = tests/unit/test_trap_listener.cc
 tests_unit_test_trap_listener_LDADD = $(manager_ldadd)
 tests_unit_test_vm_state_SOURCES = tests/unit/test_vm_state.cc tests/unit/fake_session.h
 tests_unit_test_vm_state_LDADD = $(manager_ldadd)
+
+# The lab, its traffic tool, and what runs in it: whole migrations between network namespaces.
+check_PROGRAMS += tests/traffic/traffic
+tests_traffic_traffic_SOURCES = \
+  tests/traffic/connection.cc tests/traffic/connection.h \
+  tests/traffic/options.cc tests/traffic/options.h \
+  tests/traffic/pattern.h \
+  tests/traffic/totals.h \
+  tests/traffic/traffic.cc
+system_tests = \
+  tests/system/test_kill.py \
+  tests/system/test_lab.py \
+  tests/system/test_linux_rows.py \
+  tests/system/test_migration.py
+TESTS += $(system_tests)
+EXTRA_DIST += $(system_tests) \
+  tests/conftest.py \
+  tests/lab/__init__.py \
+  tests/lab/ctnetlink.py \
+  tests/lab/firewall.py \
+  tests/lab/hypervisor.py \
+  tests/lab/netns.py \
+  tests/lab/privilege.py \
+  tests/lab/procs.py \
+  tests/lab/pytest_plugin.py \
+  tests/lab/snmpd.py \
+  tests/lab/stock.py \
+  tests/lab/topology.py \
+  tests/lab/traffic.py \
+  tests/lab/vmmig.py \
+  tests/lab/workload.py

@@ -14,7 +14,8 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr const char* description =
-    "A and B are each a device or a file of `vmmig export`. What moves with a VM is compared: its addresses and rows. Columns that\n"
+    "A and B are each a device or a file of `vmmig export`. What moves with a VM is compared: its addresses and rows. Columns "
+    "that\n"
     "a clock changes by itself (idle time, remaining life) may differ by --tolerance. A line a difference:\n"
     "  - TABLE ROW                        only in A\n"
     "  + TABLE ROW                        only in B\n"
@@ -75,7 +76,8 @@ Task<ExitCode> run(Invocation invocation) {
     }
   }
   if (states[0]->vm.uuid != states[1]->vm.uuid)
-    co_return complain(ExitCode::usage, "these are two VMs: " + toString(states[0]->vm.uuid) + " and " + toString(states[1]->vm.uuid));
+    co_return complain(ExitCode::usage,
+                       "these are two VMs: " + toString(states[0]->vm.uuid) + " and " + toString(states[1]->vm.uuid));
   auto lines = differences(*states[0], *states[1], invocation.values["tolerance"].as<unsigned>());
   if (!invocation.has("quiet"))
     for (const auto& line : lines) std::puts(line.c_str());
@@ -85,7 +87,8 @@ Task<ExitCode> run(Invocation invocation) {
 }  // namespace
 
 const Command& diffCommand() {
-  static const Command command{"diff", "Compare a VM's state on two devices or in files", {"A", "B"}, description, addOptions, run};
+  static const Command command{"diff", "Compare a VM's state on two devices or in files", {"A", "B"}, description, addOptions,
+                               run};
   return command;
 }
 

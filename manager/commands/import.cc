@@ -14,8 +14,10 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr const char* description =
-    "Makes the device hold what the file says: the VM, its addresses, its rows. What is there already with the same values stays as\n"
-    "it is. What is there with other values, or is not in the file, is a refusal (exit status 1) unless --replace is given, which\n"
+    "Makes the device hold what the file says: the VM, its addresses, its rows. What is there already with the same values stays "
+    "as\n"
+    "it is. What is there with other values, or is not in the file, is a refusal (exit status 1) unless --replace is given, "
+    "which\n"
     "then changes and removes it. If anything fails, what was done is undone. The VM must not have traffic through the device\n"
     "meanwhile: for a VM that runs, use `vmmig migrate`.\n"
     "\n"
@@ -67,14 +69,13 @@ Plan makePlan(const VmState& wanted, const std::optional<VmState>& present) {
   return plan;
 }
 
-std::string count(std::size_t number, const char* what) {
-  return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
-}
+std::string count(std::size_t number, const char* what) { return std::to_string(number) + " " + what + (number == 1 ? "" : "s"); }
 
 std::string describe(const Plan& plan) {
   std::string text = plan.createVm ? "the VM, " : "";
-  return text + std::to_string(plan.addresses.size()) + (plan.addresses.size() == 1 ? " address" : " addresses") + " and " + count(plan.created.size(), "row") +
-         " created, " + count(plan.changed.size(), "row") + " changed, " + count(plan.removed.size(), "row") + " removed";
+  return text + std::to_string(plan.addresses.size()) + (plan.addresses.size() == 1 ? " address" : " addresses") + " and " +
+         count(plan.created.size(), "row") + " created, " + count(plan.changed.size(), "row") + " changed, " +
+         count(plan.removed.size(), "row") + " removed";
 }
 
 // In this order: rows need the VM and its addresses; removing first makes room.
@@ -113,7 +114,8 @@ ExitCode refuse(const std::string& device, const Plan& plan) {
   for (std::size_t i = 0; i < std::min(conflicts.size(), shown); ++i)
     rows += "\n  " + std::string{conflicts[i].table().name} + " " + rowLabel(conflicts[i]);
   if (conflicts.size() > shown) rows += "\n  ...";
-  std::fprintf(stderr, "vmmig: %s holds %s of the VM that the file has otherwise or not at all; nothing was done (--replace):%s\n",
+  std::fprintf(stderr,
+               "vmmig: %s holds %s of the VM that the file has otherwise or not at all; nothing was done (--replace):%s\n",
                device.c_str(), count(conflicts.size(), "row").c_str(), rows.c_str());
   return ExitCode::negative;
 }
@@ -152,7 +154,8 @@ Task<ExitCode> run(Invocation invocation) {
 }  // namespace
 
 const Command& importCommand() {
-  static const Command command{"import", "Write an exported VM's state to a device", {"DEVICE", "FILE"}, description, addOptions, run};
+  static const Command command{"import", "Write an exported VM's state to a device", {"DEVICE", "FILE"}, description, addOptions,
+                               run};
   return command;
 }
 

@@ -14,7 +14,8 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr const char* description =
-    "PHASE is prepared, preCopy, stopped, resumed, failed or cancelled. HOST is the SNMP agent of the hypervisor's host. With stopped\n"
+    "PHASE is prepared, preCopy, stopped, resumed, failed or cancelled. HOST is the SNMP agent of the hypervisor's host. With "
+    "stopped\n"
     "and --hold, the VM is to stay stopped until the network is ready; --wait waits for that. Then the exit status is 0: go on\n"
     "(released, or the hold expired under bestEffort, with a warning); 1: take the migration back (cancelled, or expired under\n"
     "require); 2 or 3: an error, and what the hold became is not known.\n"
@@ -75,8 +76,10 @@ struct Request {
 
 Status setHold(const Invocation& invocation, Request& request) {
   bool stopped = request.row.phase == Phase::stopped;
-  if (!stopped && (invocation.has("hold") || invocation.has("wait"))) return failure("--hold and --wait belong to the phase stopped");
-  if (invocation.has("wait") && !invocation.has("hold")) return failure("--wait needs --hold: without a hold there is nothing to wait for");
+  if (!stopped && (invocation.has("hold") || invocation.has("wait")))
+    return failure("--hold and --wait belong to the phase stopped");
+  if (invocation.has("wait") && !invocation.has("hold"))
+    return failure("--wait needs --hold: without a hold there is nothing to wait for");
   if (invocation.has("hold")) {
     auto hold = milliseconds(invocation.text("hold"));
     if (!hold) return failure(hold.error());
@@ -144,11 +147,14 @@ std::optional<ExitCode> decided(const PhaseRow& row, const std::string& host) {
   switch (row.holdStatus) {
     case HoldStatus::held: return std::nullopt;
     case HoldStatus::released: return ExitCode::ok;
-    case HoldStatus::cancelled: return complain(ExitCode::negative, vm + "the network is not ready: take the migration back" + why);
+    case HoldStatus::cancelled:
+      return complain(ExitCode::negative, vm + "the network is not ready: take the migration back" + why);
     case HoldStatus::expired:
       if (row.holdPolicy == HoldPolicy::require)
-        return complain(ExitCode::negative, vm + "nobody released the hold in time: take the migration back; does `vmmig serve` run?");
-      return complain(ExitCode::ok, vm + "nobody released the hold in time: the VM goes on, connections may be lost; does `vmmig serve` run?");
+        return complain(ExitCode::negative,
+                        vm + "nobody released the hold in time: take the migration back; does `vmmig serve` run?");
+      return complain(ExitCode::ok,
+                      vm + "nobody released the hold in time: the VM goes on, connections may be lost; does `vmmig serve` run?");
     default: return complain(ExitCode::device, vm + "it is not held any more; did another phase come meanwhile?");
   }
 }
@@ -185,7 +191,8 @@ Task<ExitCode> run(Invocation invocation) {
 }  // namespace
 
 const Command& phaseCommand() {
-  static const Command command{"phase", "Tell a host where a VM's migration stands", {"HOST", "PHASE"}, description, addOptions, run};
+  static const Command command{"phase", "Tell a host where a VM's migration stands", {"HOST", "PHASE"}, description, addOptions,
+                               run};
   return command;
 }
 

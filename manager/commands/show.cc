@@ -19,7 +19,8 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr const char* description =
-    "Without TABLE: what the device is and can do, its VMs, transfers and phases. TABLE is a table's descriptor, or the part of it\n"
+    "Without TABLE: what the device is and can do, its VMs, transfers and phases. TABLE is a table's descriptor, or the part of "
+    "it\n"
     "between vmMig and Table in any case: Device, Vm, VmAddress, TcpConn, Transfer, Image, Phase. Wide tables show their\n"
     "most telling columns; --all shows all, one row below the other.\n"
     "\n"
@@ -51,7 +52,8 @@ const std::vector<Choice>& choices() {
         "vmMigTransferError"}},
       {"vmMigPhaseTable",
        {"vmMigVmUuid", "vmMigPhaseVmName", "vmMigPhase", "vmMigPhaseSequence", "vmMigPhaseTime", "vmMigPhaseSourceHost",
-        "vmMigPhaseDestinationHost", "vmMigPhaseHoldStatus", "vmMigPhaseHoldDeadline", "vmMigPhaseHoldPolicy", "vmMigPhaseError"}},
+        "vmMigPhaseDestinationHost", "vmMigPhaseHoldStatus", "vmMigPhaseHoldDeadline", "vmMigPhaseHoldPolicy",
+        "vmMigPhaseError"}},
   };
   return all;
 }
@@ -118,8 +120,10 @@ Task<Result<std::optional<Uuid>>> wantedVm(const Invocation& invocation, Device&
 using Rows = std::vector<std::pair<const TableInfo*, std::vector<AnyRow>>>;
 
 Error noAgent(const std::string& device) {
-  return {SnmpStatus::genErr, device + ": its SNMP agent answers, but has no VM-MIGRATION-MIB. Does vmmigd run there, connected to snmpd's "
-                              "AgentX socket, and may this SNMP user read it?"};
+  return {SnmpStatus::genErr,
+          device +
+              ": its SNMP agent answers, but has no VM-MIGRATION-MIB. Does vmmigd run there, connected to snmpd's "
+              "AgentX socket, and may this SNMP user read it?"};
 }
 
 Task<Result<Rows>> readTables(const Invocation& invocation, std::vector<const TableInfo*> tables) {

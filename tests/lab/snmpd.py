@@ -46,6 +46,7 @@ agentXRetries 0
 sysName {name}
 sysLocation lab
 sysContact lab
+dontLogTCPWrappersConnects yes
 {inform}
 """
 

@@ -60,7 +60,7 @@ def test_twenty_trips_lose_no_connection_and_leave_nothing_behind(lab, vmmig):
             memory[trip] = {"serve": vmmig.memory_kib(), **{name: agent.memory_kib() for name, agent in vmmig.agents.items()}}
     for device in FIREWALLS:
         assert len(vmmig.show(device, "transfer")) == 1
-        assert vmmig.show(device, "device")[0]["vmMigTransfers"] == 0
+        assert vmmig.show(device, "device")["vmMigTransfers"] == 0
         assert vmmig.show(device, "image") == []
         assert blocked_elements(lab, device) == []
     grown = {name: memory[TRIPS][name] - memory[4][name] for name in memory[4]}

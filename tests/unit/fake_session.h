@@ -21,7 +21,8 @@ class FakeSession : public SnmpSession {
   void put(const AnyRow& row) {
     auto index = row.index();
     for (const auto& column : row.table().columns)
-      if (column.access != Access::notAccessible && column.subid) objects[mib::oidOf(row.table(), column, index)] = row.get(column);
+      if (column.access != Access::notAccessible && column.subid)
+        objects[mib::oidOf(row.table(), column, index)] = row.get(column);
   }
   void remove(const AnyRow& row) {
     auto index = row.index();
@@ -37,16 +38,20 @@ class FakeSession : public SnmpSession {
   }
 
   // --- faults, and what was seen
-  std::size_t mostVarbinds = 1000;                      // in an answer: GETBULK is cut there, others are tooBig
-  std::function<std::optional<Error>(int)> transport;   // asked for each request by its number, from 0
+  std::size_t mostVarbinds = 1000;                        // in an answer: GETBULK is cut there, others are tooBig
+  std::function<std::optional<Error>(int)> transport;     // asked for each request by its number, from 0
   std::function<SnmpStatus(const smi::VarBind&)> refuse;  // asked for each varbind of a SET
-  std::function<void(int)> before;                      // before each request is answered
+  std::function<void(int)> before;                        // before each request is answered
   std::vector<std::vector<smi::VarBind>> sets;
   int requests = 0;
   int mostUnderWay = 0;
 
-  Task<Result<Response>> get(std::vector<Oid> names) override { return answer([this, names] { return doGet(names); }); }
-  Task<Result<Response>> getNext(std::vector<Oid> names) override { return answer([this, names] { return doBulk(names, 1); }); }
+  Task<Result<Response>> get(std::vector<Oid> names) override {
+    return answer([this, names] { return doGet(names); });
+  }
+  Task<Result<Response>> getNext(std::vector<Oid> names) override {
+    return answer([this, names] { return doBulk(names, 1); });
+  }
   Task<Result<Response>> getBulk(std::vector<Oid> names, int repetitions) override {
     return answer([this, names, repetitions] { return doBulk(names, repetitions); });
   }
@@ -70,7 +75,8 @@ class FakeSession : public SnmpSession {
     Response response;
     for (const auto& name : names) {
       auto found = objects.find(name);
-      response.varbinds.push_back({name, found == objects.end() ? smi::Value{smi::Type::noSuchInstance, 0, {}, {}} : found->second});
+      response.varbinds.push_back(
+          {name, found == objects.end() ? smi::Value{smi::Type::noSuchInstance, 0, {}, {}} : found->second});
     }
     if (names.size() > mostVarbinds) return {SnmpStatus::tooBig, 0, {}};
     return response;
@@ -111,7 +117,8 @@ class FakeSession : public SnmpSession {
     if (isStatus) {
       // Columns of the same PDU may have come first.
       for (const auto& column : row.table().columns)
-        if (column.access != Access::notAccessible && column.subid) objects.try_emplace(mib::oidOf(row.table(), column, row.index()), row.get(column));
+        if (column.access != Access::notAccessible && column.subid)
+          objects.try_emplace(mib::oidOf(row.table(), column, row.index()), row.get(column));
       return;
     }
     objects[varbind.name] = varbind.value;

@@ -21,7 +21,8 @@ std::string refused(const std::vector<std::string>& words) {
 
 TEST(CommandLine, TakesSnmpOptionsBeforeAndBehindTheCommand) {
   for (const auto& words : std::vector<std::vector<std::string>>{
-           {"-v3", "-u", "ops", "-l", "authPriv", "-a", "SHA-256", "-x", "AES", "-n", "ctx", "-r", "2", "-t0.5", "show", "tcp:fw-a", "vm"},
+           {"-v3", "-u", "ops", "-l", "authPriv", "-a", "SHA-256", "-x", "AES", "-n", "ctx", "-r", "2", "-t0.5", "show",
+            "tcp:fw-a", "vm"},
            {"show", "tcp:fw-a", "vm", "-v", "3", "-uops", "-lauthPriv", "-aSHA-256", "-xAES", "-nctx", "-r2", "-t", "0.5"}}) {
     auto line = parsed(words);
     ASSERT_NE(line.command, nullptr);

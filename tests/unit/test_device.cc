@@ -56,7 +56,8 @@ TEST_F(DeviceTest, ReadsEveryColumnOfEveryRowInOrder) {
   ASSERT_TRUE(rows) << rows.error().text;
   ASSERT_EQ(rows->size(), 500u);
   for (int i = 0; i < 500; ++i)
-    for (const auto& column : tcpConnColumns) EXPECT_TRUE(column.equal((*rows)[static_cast<std::size_t>(i)].data(), AnyRow{connection(1000 + i)}.data()));
+    for (const auto& column : tcpConnColumns)
+      EXPECT_TRUE(column.equal((*rows)[static_cast<std::size_t>(i)].data(), AnyRow{connection(1000 + i)}.data()));
   EXPECT_GT(agent->mostUnderWay, 1);
   EXPECT_LE(agent->mostUnderWay, 8);
 }
@@ -109,7 +110,9 @@ TEST_F(DeviceTest, AnAgentForWhichOneRowIsTooBigIsAnError) {
 
 TEST_F(DeviceTest, ALostConnectionDuringAWalkNamesTheDevice) {
   for (const auto& row : connections(50)) agent->put(row);
-  agent->transport = [](int number) { return number == 5 ? std::optional<Error>{{SnmpStatus::genErr, "fake: the connection was lost"}} : std::nullopt; };
+  agent->transport = [](int number) {
+    return number == 5 ? std::optional<Error>{{SnmpStatus::genErr, "fake: the connection was lost"}} : std::nullopt;
+  };
   auto rows = readAll();
   ASSERT_FALSE(rows);
   EXPECT_EQ(rows.error().text, "fw-b: fake: the connection was lost");
@@ -170,7 +173,8 @@ TEST_F(DeviceTest, CreatesWithWhatDiffersFromAFreshRowAndWhatHasNoDefault) {
   ASSERT_EQ(agent->sets.size(), 1u);
   std::set<std::string_view> names;
   for (const auto& varbind : agent->sets[0]) names.insert(mib::resolve(varbind.name).column->name);
-  EXPECT_EQ(names, (std::set<std::string_view>{"vmMigTcpConnRowStatus", "vmMigTcpConnState", "vmMigTcpConnSeqNumber", "vmMigTcpConnStatus"}));
+  EXPECT_EQ(names, (std::set<std::string_view>{"vmMigTcpConnRowStatus", "vmMigTcpConnState", "vmMigTcpConnSeqNumber",
+                                               "vmMigTcpConnStatus"}));
 }
 
 TEST_F(DeviceTest, WhatWasCreatedReadsBackEqual) {
@@ -217,7 +221,8 @@ TEST_F(DeviceTest, AnInconsistentValueThatIsNoExistingRowIsReportedAndNotTriedFo
   };
   auto status = test::await(loop, device.create({connection(1)}));
   ASSERT_FALSE(status);
-  EXPECT_TRUE(status.error().text.starts_with("fw-b: inconsistentValue for vmMigTcpConnState of VM " + toString(web))) << status.error().text;
+  EXPECT_TRUE(status.error().text.starts_with("fw-b: inconsistentValue for vmMigTcpConnState of VM " + toString(web)))
+      << status.error().text;
   EXPECT_EQ(agent->sets.size(), 1u);
 }
 

@@ -118,7 +118,7 @@ TEST(Inventory, eachMistakeIsNamedWithItsFileAndKey) {
 }
 
 TEST(Inventory, theExampleThatIsShippedIsGood) {
-  std::ifstream in{sourceDir() + "/docs/vmmig.conf.example"};
+  std::ifstream in{test::sourceDir() / "docs/vmmig.conf.example"};
   ASSERT_TRUE(in);
   auto inventory = Inventory::parse(in, "vmmig.conf.example");
   ASSERT_TRUE(inventory) << inventory.error().text;

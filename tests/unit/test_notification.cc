@@ -84,8 +84,10 @@ TEST(Notification, RefusesObjectsOfAnotherRowAColumnTwiceOrAWrongValue) {
 }
 
 TEST(TrapUsers, ReadsSnmptrapdsLines) {
-  auto users = parseTrapUsers("users", "# comment\n\nexactEngineID 0x8000000001020304\n  createUser -e 0x8000000001 ops SHA-256 \"a phrase\" AES b\n"
-                                       "authUser log,execute ops priv\nauthUser log -s usm second\ndisableAuthorization no\n");
+  auto users = parseTrapUsers(
+      "users",
+      "# comment\n\nexactEngineID 0x8000000001020304\n  createUser -e 0x8000000001 ops SHA-256 \"a phrase\" AES b\n"
+      "authUser log,execute ops priv\nauthUser log -s usm second\ndisableAuthorization no\n");
   ASSERT_TRUE(users) << users.error().text;
   EXPECT_EQ(users->engineId, "0x8000000001020304");
   ASSERT_EQ(users->createUser.size(), 1u);

@@ -106,7 +106,8 @@ class TrapListenerTest : public ::testing::Test {
       ::_exit(127);
     }
     int status = -1;
-    bool ended = loop.runUntil([&] { return ::waitpid(child, &status, WNOHANG) == child; }, Clock::now() + std::chrono::seconds{20});
+    bool ended =
+        loop.runUntil([&] { return ::waitpid(child, &status, WNOHANG) == child; }, Clock::now() + std::chrono::seconds{20});
     EXPECT_TRUE(ended);
     return ended && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
@@ -208,8 +209,9 @@ TEST_F(TrapListenerTest, GarbageIsDroppedAndWhoComesAfterItIsHeard) {
   address.sin_port = htons(port);
   std::mt19937 random{42};
   // A real SNMPv3 discovery message, cut and damaged everywhere, and noise.
-  auto message = *fromHex("303e020103301102042b4e5b3c0203010000040104020103041030"
-                          "0e0400020100020100040004000400301404000400a00e02047e0f7bd80201000201003000");
+  auto message = *fromHex(
+      "303e020103301102042b4e5b3c0203010000040104020103041030"
+      "0e0400020100020100040004000400301404000400a00e02047e0f7bd80201000201003000");
   for (std::size_t i = 0; i < 600; ++i) {
     std::string datagram = message.substr(0, i % message.size());
     if (i >= 200) datagram = message, datagram[random() % datagram.size()] = static_cast<char>(random());

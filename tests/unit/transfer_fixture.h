@@ -26,6 +26,14 @@ using Kind = Change::Kind;
 inline const Uuid vmUuid{{7}};
 inline const InetAddress vmAddress = parseInetAddress("10.0.0.7").value();
 
+/// So many turns, without waiting for anything.
+inline void turnLoop(EventLoop& loop, int count) {
+  loop.runUntil([&] {
+    loop.post([] {});
+    return count-- <= 0;
+  });
+}
+
 class FakeNotifier final : public Notifier {
  public:
   void send(mib::Notification notification, const AnyRow& row) override { sent.emplace_back(notification, row); }
@@ -166,8 +174,7 @@ class Device {
   void crash() {
     agent_.reset();
     memory_.unblock(vmUuid);
-    int turns = 0;
-    loop_.runUntil([&turns] { return ++turns > 3; });
+    turnLoop(loop_, 3);
   }
   void restart() {
     crash();
@@ -281,9 +288,7 @@ class TransferTest : public testing::Test {
     EXPECT_EQ(device.state(), wanted) << device.transferRow().error.value;
     return device.state() == wanted;
   }
-  void turns(int count) {
-    loop_.runUntil([&count] { return count-- <= 0; });
-  }
+  void turns(int count) { turnLoop(loop_, count); }
 
   void addConnections(Device& device, std::uint16_t from, std::uint16_t count) {
     for (std::uint16_t i = 0; i < count; ++i) device.add(connection(static_cast<std::uint16_t>(from + i)));
