@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The stores of the agent's own tables and of the moving ones, notifications' varbinds, and the configuration's VM lines.
+// The stores of the agent's own tables and of the moving ones, and notifications' varbinds.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,7 +8,6 @@
 #include "mibs/transfer_table.h"
 #include "subagent/agentx_notifier.h"
 #include "subagent/device_table_store.h"
-#include "subagent/options.h"
 #include "subagent/scalar_store.h"
 #include "subagent/vm_store.h"
 #include "tests/unit/memory_store.h"
@@ -355,48 +354,6 @@ TEST(Notification, CarriesItsOidAndEachObjectWithTheRowsInstance) {
 TEST(Notification, EveryOneHasAllItsObjects) {
   for (const auto& info : mib::allNotifications())
     EXPECT_EQ(notificationVarBinds(info, AnyRow{*info.table}).size(), 1 + info.objects.size()) << info.name;
-}
-
-TEST(Options, AVmLineNamesAVmAndItsAddresses) {
-  auto vm = parseConfiguredVm("6ba7b810-9dad-11d1-80b4-00c04fd430c8, web1, 10.0.0.5,fd00::5");
-  ASSERT_TRUE(vm) << vm.error().text;
-  EXPECT_EQ(vm->name, "web1");
-  EXPECT_EQ(vm->addresses, (std::vector{*parseInetAddress("10.0.0.5"), *parseInetAddress("fd00::5")}));
-}
-
-TEST(Options, AVmLineThatIsWrongIsRefusedWithItsFault) {
-  for (const auto* line :
-       {"", "web1", "6ba7b810-9dad-11d1-80b4-00c04fd430c8,web1", "x,web1,10.0.0.5",
-        "6ba7b810-9dad-11d1-80b4-00c04fd430c8,web1,10.0.0", "00000000-0000-0000-0000-000000000000,web1,10.0.0.5"}) {
-    auto vm = parseConfiguredVm(line);
-    ASSERT_FALSE(vm) << line;
-    EXPECT_NE(vm.error().text.find("UUID,NAME,ADDRESS"), std::string::npos);
-  }
-}
-
-TEST(Options, TheCommandLineIsParsed) {
-  const char* argv[] = {"vmmigd", "-f",         "--config",   "/dev/null", "--role",      "device",
-                        "--role", "hypervisor", "--back-end", "memory",    "--host-name", "h1"};
-  auto parsed = parseOptions(std::size(argv), argv);
-  ASSERT_TRUE(parsed) << parsed.error().text;
-  const auto& options = std::get<Options>(*parsed);
-  EXPECT_TRUE(options.foreground);
-  EXPECT_EQ(options.roles, (std::set{Role::device, Role::hypervisor}));
-  EXPECT_EQ(options.backEnd, BackEndKind::memory);
-  EXPECT_EQ(options.hostName, "h1");
-}
-
-TEST(Options, WhatIsUnknownIsRefused) {
-  for (auto [option, word] :
-       {std::pair{"--back-end", "bsd"}, {"--role", "switch"}, {"--log-level", "loud"}, {"--nonsense", "x"}}) {
-    const char* argv[] = {"vmmigd", "--config", "/dev/null", option, word};
-    auto parsed = parseOptions(std::size(argv), argv);
-    EXPECT_FALSE(parsed) << option;
-  }
-  const char* stray[] = {"vmmigd", "--config", "/dev/null", "stray"};
-  EXPECT_FALSE(parseOptions(std::size(stray), stray));
-  const char* missing[] = {"vmmigd", "--config", "/nonexistent/vmmigd.conf"};
-  EXPECT_FALSE(parseOptions(std::size(missing), missing));
 }
 
 }  // namespace
