@@ -23,7 +23,9 @@ void Stepper::advance() {
 void Stepper::advanceLeg(std::size_t index) {
   auto& leg = s_.legs[index];
   if (!leg.isLive()) return;
-  if (!leg.copying && leg.source.step == SideStep::claimed && leg.destination.step == SideStep::claimed) {
+  // The source may be freezing or frozen already, when the VM stopped before the destination answered.
+  bool canCopy = leg.source.step >= SideStep::claimed && leg.source.step <= SideStep::ready;
+  if (!leg.copying && canCopy && leg.destination.step == SideStep::claimed) {
     leg.copying = true;
     emit(ActionKind::copy, index);
   }

@@ -10,22 +10,27 @@ namespace vmmig {
 
 namespace {
 
-// The cost of a PDU is quadratic in its varbinds in Net-SNMP, and AgentX drops one of more than 64 KB: 100 to 300 are best.
+// The cost of a PDU is quadratic in its varbinds in Net-SNMP: 100 to 300 are best.
 constexpr std::size_t varbindsPerRequest = 240;
 // Four to eight keep snmpd busy; with hundreds it locks up with its subagent.
 constexpr std::size_t getsAtOnce = 8;
-// Of the values in one answer of the walk.
-constexpr std::int64_t octetsPerAnswer = 48'000;
+// AgentX drops a PDU of more than 65,536 octets silently, a request like an answer, and takes its subagent for dead.
+constexpr std::size_t octetsPerPdu = 50'000;
+constexpr std::size_t agentXVarbindHead = 8;  // type, and the head of the name (RFC 2741 section 5.4)
 
 bool isTooMuch(const Result<Response>& response) {
   // Over UDP with SNMPv3 Net-SNMP says genErr to an answer that does not fit.
   return response && (response->status == SnmpStatus::tooBig || response->status == SnmpStatus::genErr);
 }
 
-int repetitionsFor(const ColumnInfo& column) {
+std::size_t largestValue(const ColumnInfo& column) {
+  constexpr std::size_t number = 8;
   bool string = column.syntax->wire == smi::Type::octetString;
-  auto size = string ? std::max<std::int64_t>(column.syntax->maximum, 1) : 1;
-  return static_cast<int>(std::clamp<std::int64_t>(octetsPerAnswer / size, 1, varbindsPerRequest));
+  return string ? number + static_cast<std::size_t>(column.syntax->maximum) : number;
+}
+
+int repetitionsFor(const ColumnInfo& column) {
+  return static_cast<int>(std::clamp<std::size_t>(octetsPerPdu / largestValue(column), 1, varbindsPerRequest));
 }
 
 }  // namespace
@@ -47,14 +52,32 @@ Task<Status> TableWalk::run() {
   if (!found) co_return found;
   present_.assign(rows_.size(), 1);
   if (!fetched_.empty()) {
-    auto rowsPerGet = std::max<std::size_t>(varbindsPerRequest / fetched_.size(), 1);
-    auto gets = (rows_.size() + rowsPerGet - 1) / rowsPerGet;
-    co_await forEachAtOnce(gets, getsAtOnce, [this, rowsPerGet](std::size_t i) {
-      return fetch(i * rowsPerGet, std::min(rows_.size(), (i + 1) * rowsPerGet));
-    });
+    auto gets = partition();
+    co_await forEachAtOnce(gets.size(), getsAtOnce,
+                           [this, &gets](std::size_t i) { return fetch(gets[i].first, gets[i].second); });
   }
   if (error_) co_return failure(*error_);
   co_return Status{};
+}
+
+// As many rows a GET as its varbinds and the AgentX PDUs behind it allow; a row with IPv6 addresses has long OIDs.
+std::vector<std::pair<std::size_t, std::size_t>> TableWalk::partition() const {
+  std::size_t values = 0;
+  for (const auto* column : fetched_) values += largestValue(*column);
+  std::vector<std::pair<std::size_t, std::size_t>> gets;
+  std::size_t octets = 0;
+  for (std::size_t row = 0; row < rows_.size(); ++row) {
+    auto size = fetched_.size() * (agentXVarbindHead + 4 * (columnOid_.size() + rows_[row].index().size())) + values;
+    bool full =
+        gets.empty() || octets + size > octetsPerPdu || (row + 1 - gets.back().first) * fetched_.size() > varbindsPerRequest;
+    if (full) {
+      gets.emplace_back(row, row);
+      octets = 0;
+    }
+    octets += size;
+    gets.back().second = row + 1;
+  }
+  return gets;
 }
 
 Task<Status> TableWalk::findRows() {

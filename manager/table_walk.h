@@ -29,6 +29,8 @@ class TableWalk {
   Task<Status> findRows();
   /// Takes one answer of the walk; false at its end.
   Result<bool> takeAnswer(const Response& response);
+  /// The ranges of rows_ that one GET each fetches.
+  std::vector<std::pair<std::size_t, std::size_t>> partition() const;
   Task<> fetch(std::size_t first, std::size_t last);
   Status fill(AnyRow& row, bool& present, const smi::VarBind* varbinds);
   Status set(AnyRow& row, const ColumnInfo& column, const smi::Value& value);

@@ -57,6 +57,7 @@ void DestinationTransfer::prepare() {
   vm_ = context().registry.get(row_.uuid);
   staging_ = std::make_unique<ImageStaging>(row_.uuid, context().limits);
   stale_.clear();
+  isCreatedKnown_ = true;
   row_.operStatus = TransferOper::prepared;
   if (auto saved = save(); !saved) return finish(TransferOper::failed, saved.error().text);
   armDeadline();
@@ -84,16 +85,11 @@ void DestinationTransfer::onDeadline() {
 
 void DestinationTransfer::resume() {
   const std::string text = "vmmigd was restarted; nothing of the VM was left here: transfer the VM again";
-  switch (row_.operStatus) {
-    // Nothing was made yet.
-    case TransferOper::prepared: return finish(TransferOper::expired, text);
-    case TransferOper::committed: return start(stayCommitted(beginWork()));
-    default: break;
-  }
-  row_.error = shortened(text);
-  row_.operStatus = TransferOper::aborting;
-  afterUndo_ = TransferOper::expired;
-  start(undoAfterRestart(beginWork()));
+  // Nothing was made yet.
+  if (row_.operStatus == TransferOper::prepared) return finish(TransferOper::expired, text);
+  isCreatedKnown_ = false;
+  if (row_.operStatus == TransferOper::committed) return start(stayCommitted(beginWork()));
+  startUndo(TransferOper::expired, text);
 }
 
 void DestinationTransfer::dropImage() {

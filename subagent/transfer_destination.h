@@ -65,9 +65,8 @@ class DestinationTransfer final : public Transfer {
 
   Task<> conclude(unsigned work, TransferOper after, std::string error);
   Task<Status> lookForLife(unsigned work, bool& alive);
-  /// After a restart: what is here of the VM is what was created.
+  /// After a restart in or behind a commit: what is here of the VM is what was created.
   Task<Status> adoptPresent(unsigned work);
-  Task<> undoAfterRestart(unsigned work);
   Task<> stayCommitted(unsigned work);
 
   bool isBestEffort() const { return row_.policy == TransferPolicy::bestEffort; }
@@ -76,6 +75,7 @@ class DestinationTransfer final : public Transfer {
 
   /// The image while it arrives; from commit on its rows are those that were created here.
   std::unique_ptr<ImageStaging> staging_;
+  bool isCreatedKnown_ = true;
   std::uint32_t reading_ = 0;
   /// Rows of the VM that were in the way, to be restored.
   std::vector<AnyRow> stale_;

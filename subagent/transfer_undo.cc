@@ -21,6 +21,11 @@ void DestinationTransfer::startUndo(TransferOper after, std::string error) {
 Task<> DestinationTransfer::undo(unsigned work) {
   co_await nextTurn(loop());
   if (!isCurrent(work)) co_return;
+  auto known = co_await adoptPresent(work);
+  if (!isCurrent(work)) co_return;
+  if (!known)
+    co_return finish(TransferOper::failed, "vmmigd was restarted in the middle, and the VM's rows cannot be read: " +
+                                               known.error().text + "; remove them by hand");
   auto lost = co_await removeCreated(work);
   if (!isCurrent(work)) co_return;
   lost += co_await restoreStale(work);
@@ -104,7 +109,7 @@ Task<> DestinationTransfer::conclude(unsigned work, TransferOper after, std::str
   if (!isCurrent(work)) co_return;
   // Rows that cannot be read cannot be judged, and a VM that runs must not lose them.
   if (looked && !alive) co_return startUndo(afterUndo_, std::move(error));
-  auto why = looked ? std::string{"its rows show that the VM runs here"} : "its rows cannot be read: " + looked.error().text;
+  auto why = looked ? std::string{"its rows show that the VM runs here"} : "its rows cannot be judged: " + looked.error().text;
   log::warning(label() + " was committed, and nobody said done; the rows are kept, because " + why);
   if (after != TransferOper::prepared) co_return finish(TransferOper::done);
   if (afterUndo_ != TransferOper::prepared) co_return finish(TransferOper::done, "the claim was aborted; " + why);
@@ -112,6 +117,8 @@ Task<> DestinationTransfer::conclude(unsigned work, TransferOper after, std::str
 }
 
 Task<Status> DestinationTransfer::lookForLife(unsigned work, bool& alive) {
+  // Without what the rows were, nothing tells whether they changed.
+  if (!isCreatedKnown_) co_return failure("they have not been read since vmmigd was restarted");
   ++reading_;
   Visitor compare = [this, &alive](TableBackEnd&, const AnyRow& row) -> Status {
     auto found = rows().find(row);
@@ -139,30 +146,22 @@ Task<Status> DestinationTransfer::lookForLife(unsigned work, bool& alive) {
 }
 
 Task<Status> DestinationTransfer::adoptPresent(unsigned work) {
+  if (isCreatedKnown_) co_return Status{};
   Visitor adopt = [this](TableBackEnd&, const AnyRow& row) -> Status {
     rows().put(row, Clock::now()).created = true;
     return {};
   };
-  return forEachRow(work, std::move(adopt));
-}
-
-Task<> DestinationTransfer::undoAfterRestart(unsigned work) {
-  co_await nextTurn(loop());
-  if (!isCurrent(work)) co_return;
-  auto read = co_await adoptPresent(work);
-  if (!isCurrent(work)) co_return;
-  if (!read)
-    co_return finish(TransferOper::failed, "vmmigd was restarted in the middle, and the VM's rows cannot be read: " +
-                                               read.error().text + "; remove them by hand");
-  start(undo(work));
+  auto read = co_await forEachRow(work, std::move(adopt));
+  if (isCurrent(work) && read) isCreatedKnown_ = true;
+  co_return read;
 }
 
 Task<> DestinationTransfer::stayCommitted(unsigned work) {
   co_await nextTurn(loop());
   if (!isCurrent(work)) co_return;
-  auto read = co_await adoptPresent(work);
+  auto known = co_await adoptPresent(work);
   if (!isCurrent(work)) co_return;
-  if (!read) log::error(label() + ": the VM's rows cannot be read after the restart: " + read.error().text);
+  if (!known) log::error(label() + ": the VM's rows cannot be read after the restart: " + known.error().text);
   armDeadline();
 }
 

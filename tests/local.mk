@@ -152,3 +152,27 @@ EXTRA_DIST += $(system_tests) \
   tests/lab/traffic.py \
   tests/lab/vmmig.py \
   tests/lab/workload.py
+
+# Transfers, phases and the state file.
+transfer_tests = \
+  tests/unit/test_phase_manager \
+  tests/unit/test_state_file \
+  tests/unit/test_transfer \
+  tests/unit/test_transfer_commit \
+  tests/unit/test_transfer_crash \
+  tests/unit/test_transfer_image
+check_PROGRAMS += $(transfer_tests)
+TESTS += $(transfer_tests)
+transfer_ldadd = libsubagent.a $(UNIT_LIBS) $(CRYPTO_LIBS)
+tests_unit_test_phase_manager_SOURCES = tests/unit/test_phase_manager.cc
+tests_unit_test_phase_manager_LDADD = $(transfer_ldadd)
+tests_unit_test_state_file_SOURCES = tests/unit/test_state_file.cc
+tests_unit_test_state_file_LDADD = $(transfer_ldadd)
+tests_unit_test_transfer_SOURCES = tests/unit/test_transfer.cc tests/unit/transfer_fixture.h
+tests_unit_test_transfer_LDADD = $(transfer_ldadd)
+tests_unit_test_transfer_commit_SOURCES = tests/unit/test_transfer_commit.cc tests/unit/transfer_fixture.h
+tests_unit_test_transfer_commit_LDADD = $(transfer_ldadd)
+tests_unit_test_transfer_crash_SOURCES = tests/unit/test_transfer_crash.cc tests/unit/transfer_fixture.h
+tests_unit_test_transfer_crash_LDADD = $(transfer_ldadd)
+tests_unit_test_transfer_image_SOURCES = tests/unit/test_transfer_image.cc tests/unit/transfer_fixture.h
+tests_unit_test_transfer_image_LDADD = $(transfer_ldadd)

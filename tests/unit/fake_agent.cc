@@ -108,19 +108,23 @@ Response FakeAgent::get(const std::vector<Oid>& names) {
   return response;
 }
 
-/// Slow and simple: looks at every instance.
 smi::VarBind FakeAgent::next(OidSpan name) const {
-  smi::VarBind best{{name.begin(), name.end()}, {smi::Type::endOfMibView, 0, {}, {}}};
-  bool found = false;
-  for (const auto& [table, rows] : tables_)
-    for (const auto& column : table->values())
-      for (const auto& [index, row] : rows) {
-        auto oid = mib::oidOf(*table, column, index);
-        if (compare(oid, name) <= 0 || (found && oid >= best.name)) continue;
-        best = {std::move(oid), row.get(column)};
-        found = true;
+  for (const auto* table : mib::tables()) {
+    auto rows = tables_.find(table);
+    if (rows == tables_.end() || rows->second.empty()) continue;
+    for (const auto& column : table->values()) {
+      auto prefix = mib::oidOf(*table, column);
+      auto row = rows->second.begin();
+      if (startsWith(name, prefix)) {
+        auto rest = behind(name, prefix);
+        row = rows->second.upper_bound(Oid{rest.begin(), rest.end()});
+      } else if (compare(prefix, name) < 0) {
+        continue;
       }
-  return best;
+      if (row != rows->second.end()) return {prefix + row->first, row->second.get(column)};
+    }
+  }
+  return {{name.begin(), name.end()}, {smi::Type::endOfMibView, 0, {}, {}}};
 }
 
 Response FakeAgent::getNext(const std::vector<Oid>& names, int repetitions) {

@@ -45,6 +45,7 @@ class FakeSession : public SnmpSession {
   std::vector<std::vector<smi::VarBind>> sets;
   int requests = 0;
   int mostUnderWay = 0;
+  std::size_t largestGet = 0;  // octets of the AgentX PDU that answers a GET, as RFC 2741 section 5 has it
 
   Task<Result<Response>> get(std::vector<Oid> names) override {
     return answer([this, names] { return doGet(names); });
@@ -79,6 +80,9 @@ class FakeSession : public SnmpSession {
           {name, found == objects.end() ? smi::Value{smi::Type::noSuchInstance, 0, {}, {}} : found->second});
     }
     if (names.size() > mostVarbinds) return {SnmpStatus::tooBig, 0, {}};
+    std::size_t octets = 0;
+    for (const auto& varbind : response.varbinds) octets += 16 + 4 * varbind.name.size() + varbind.value.octets.size();
+    largestGet = std::max(largestGet, octets);
     return response;
   }
   Response doBulk(std::vector<Oid> names, int repetitions) {

@@ -74,6 +74,18 @@ TEST_F(DeviceTest, ReadsOneVmWithoutItsNeighbours) {
   EXPECT_EQ(readAll()->size(), 3u);
 }
 
+TEST_F(DeviceTest, GetsOfRowsWithLongIndexesFitIntoAnAgentXPdu) {
+  for (int i = 0; i < 100; ++i) {
+    auto row = connection(i);
+    row.localAddress = *parseInetAddress("fd00::5");
+    row.remAddress = *parseInetAddress("2001:db8::1");
+    agent->put(row);
+  }
+  ASSERT_EQ(readAll()->size(), 100u);
+  EXPECT_GT(agent->largestGet, 30'000u);
+  EXPECT_LT(agent->largestGet, 65'536u);
+}
+
 TEST_F(DeviceTest, AnEmptyTableHasNoRows) {
   auto rows = readAll();
   ASSERT_TRUE(rows);

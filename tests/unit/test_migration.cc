@@ -143,6 +143,7 @@ TEST_F(Story, aStopDuringTheSurveyFreezesAsSoonAsTheSourceIsClaimed) {
   feed(Surveyed{.unixSeconds = 1000});
   EXPECT_EQ(state.stage, Stage::switching);
   EXPECT_EQ(kinds(done(ActionKind::claim)), Names{"freeze source"});
+  EXPECT_EQ(kinds(done(ActionKind::claim, 0, TransferRole::destination)), Names{"copy source"});
 }
 
 TEST_F(Story, withoutAHypervisorEverythingFollowsAtOnce) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iostream>
 
 #include "common/log.h"
 #include "manager/migration_runner.h"
@@ -30,12 +31,16 @@ class Run : public testing::Test {
     setup.devices = {{source.device(), destination.device()}};
     setup.hosts = {{"host-a", hostA.device()}, {"host-b", hostB.device()}};
     setup.limits.retry = 5ms;
-    setup.limits.ending = 100ms;
-    setup.limits.stop = 2s;
-    setup.limits.resume = 200ms;
+    setup.limits.ending = 2s;
+    setup.limits.stop = 10s;
+    setup.limits.resume = 1s;
     setup.phasePoll = 2ms;
   }
-  ~Run() override { log::setLevel(log::Level::info); }
+  ~Run() override {
+    log::setLevel(log::Level::info);
+    if (!HasFailure() || id == 0) return;
+    if (auto entry = journal->find(id); entry && *entry) print(std::cout, **entry, *journal->events(id));
+  }
 
   void withoutHypervisor() {
     setup.plan.now = true;
@@ -257,6 +262,8 @@ TEST_F(Run, anotherManagersNewerClaimIsNotFought) {
 TEST_F(Run, whatAKilledManagerHadCommittedIsBroughtToItsEnd) {
   withoutHypervisor();
   // Everything up to the commit, and then nothing more is heard.
+  setup.limits.ending = 100ms;
+  setup.limits.waitForStop = 10s;
   destination.fault = [](const std::string& what) { return what == "set done" ? Fault::dead : Fault::none; };
   source.fault = [](const std::string& what) { return what == "set abort" ? Fault::dead : Fault::none; };
   EXPECT_EQ(migrate(), Outcome::incomplete);
@@ -265,6 +272,7 @@ TEST_F(Run, whatAKilledManagerHadCommittedIsBroughtToItsEnd) {
   auto entry = journal->find(id);
   setup.adoption = {MigrationRunner::Setup::Adoption::How::resumed, (*entry)->epoch, ""};
   outcome.reset();
+  setup.limits.ending = 2s;
   EXPECT_EQ(migrate(), Outcome::moved);
   EXPECT_TRUE(source.rows<TcpConnRow>().empty());
   EXPECT_EQ(destination.rows<TcpConnRow>().size(), 40u);
@@ -275,6 +283,7 @@ struct Injection {
   const char* agent;
   const char* request;
   Fault fault;
+  friend std::ostream& operator<<(std::ostream& out, const Injection& i) { return out << i.agent << ' ' << i.request; }
 };
 class RunWithFault : public Run, public testing::WithParamInterface<Injection> {};
 

@@ -220,6 +220,17 @@ TEST_F(CrashTest, ACommittedDestinationThatIsKilledStaysCommittedAndItsDeadlineS
   EXPECT_TRUE(destination_.rows().empty());
 }
 
+TEST_F(CrashTest, ACommittedDestinationWhoseRowsAreUnknownAfterARestartKeepsThem) {
+  copyFrozen(5, 1);
+  commit(5);
+  destination_.faults().read = true;
+  destination_.restart();
+  turns(20);
+  destination_.faults() = {};
+  ASSERT_TRUE(reaches(destination_, Oper::done));
+  EXPECT_EQ(packed(destination_.rows()), moved_);
+}
+
 TEST_F(CrashTest, AFinishedTransferStaysFinished) {
   copyFrozen(5);
   commit(5);

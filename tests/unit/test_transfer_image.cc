@@ -111,8 +111,10 @@ TEST_F(TransferTest, AMissingChunkIsNoCommit) {
   for (std::uint32_t missing = 1; missing <= chunks.size(); ++missing) {
     auto epoch = 10 + missing;
     ASSERT_TRUE(destination_.claim(Role::destination, epoch));
-    for (std::uint32_t n = 1; n <= chunks.size(); ++n)
-      if (n != missing) ASSERT_TRUE(destination_.writeChunk(epoch, n, chunks[n - 1]));
+    for (std::uint32_t n = 1; n <= chunks.size(); ++n) {
+      if (n == missing) continue;
+      ASSERT_TRUE(destination_.writeChunk(epoch, n, chunks[n - 1]));
+    }
     EXPECT_EQ(destination_.transferRow().chunks, missing - 1);
     EXPECT_FALSE(destination_.transferRow().complete);
     auto status = destination_.want(Admin::commit, epoch);
