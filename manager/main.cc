@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // vmmig(1): parses the command line, runs one command in the event loop, and ends with its exit code.
-#include <signal.h>
-
 #include <cstdio>
 #include <exception>
 
@@ -36,8 +34,6 @@ int runVmmig(int argc, char** argv) {
 }  // namespace vmmig
 
 int main(int argc, char** argv) {
-  // A peer or reader that is gone is an error at the write, not the end.
-  ::signal(SIGPIPE, SIG_IGN);
   vmmig::log::setProgram("vmmig");
   try {
     return vmmig::runVmmig(argc, argv);

@@ -32,7 +32,6 @@ void Stepper::on(const Surveyed& event) {
       emit(ActionKind::claim, leg, role);
     }
   }
-  if (s_.plan.now) markStopped();
   // A phase that came while the devices were being read.
   if (s_.stopped && s_.stage == Stage::following) enter(Stage::switching, s_.plan.limits.stop);
 }

@@ -9,6 +9,10 @@ namespace vmmig::migration {
 
 void Stepper::advance() {
   if (s_.stage == Stage::following || s_.stage == Stage::switching) {
+    bool isClaimed =
+        allLive([](const Leg& leg) { return leg.source.step >= SideStep::claimed && leg.destination.step >= SideStep::claimed; });
+    // With nobody to tell the stop, the VM's traffic stops when everything is prepared.
+    if (s_.plan.now && isClaimed) markStopped();
     for (std::size_t leg = 0; leg < s_.legs.size(); ++leg)
       if (s_.stage < Stage::releasing) advanceLeg(leg);
   }

@@ -3,6 +3,7 @@
 
 #include <net-snmp/net-snmp-config.h>
 #include <net-snmp/net-snmp-includes.h>
+#include <signal.h>
 
 #include <cstdlib>
 
@@ -22,6 +23,8 @@ constexpr long defaultTimeoutMicroseconds = 1'000'000;
 
 void initialise() {
   static bool done = [] {
+    // A peer over TCP that is gone is an error at the write, not our end.
+    ::signal(SIGPIPE, SIG_IGN);
     // Modules are parsed to print names; ours are built in, and parsing costs 50 ms a start.
     ::setenv("MIBS", "", 1);
     net_snmp::captureLog();

@@ -31,6 +31,7 @@ struct Response {
 
 class SnmpSession {
  public:
+  /// Let requests end first: those that wait for one that is still under way are never told.
   virtual ~SnmpSession() = default;
   /// An Error is a transport's or security's failure (no answer, unknown user, wrong digest) in a sentence that names the peer
   /// and says what to do; an SNMP error-status is a Response.

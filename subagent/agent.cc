@@ -24,9 +24,9 @@ std::string describeSystem() {
   return std::string{"vmmigd " PACKAGE_VERSION ", "} + system.sysname + " " + system.release + " " + system.machine;
 }
 
-std::unique_ptr<BackEnd> makeBackEnd(const Options& options) {
+std::unique_ptr<BackEnd> makeBackEnd(const Options& options, EventLoop& loop) {
   if (options.backEnd == BackEndKind::memory) return std::make_unique<MemoryBackEnd>();
-  return makeLinuxBackEnd();
+  return makeLinuxBackEnd({.loop = &loop});
 }
 
 }  // namespace
@@ -64,7 +64,7 @@ VmContext Agent::vmContext() {
 }
 
 std::vector<RowStore*> Agent::startDevice(const Options& options) {
-  backEnd_ = makeBackEnd(options);
+  backEnd_ = makeBackEnd(options, loop_);
   transfers_ = std::make_unique<TransferEngine>(loop_, registry_, *backEnd_, notifier_, stateFile_, transferLimits);
   configureVms(options);
   pruneStateFile();

@@ -53,7 +53,11 @@ Result<std::optional<AnyRow>> DeviceTableStore::next(OidSpan after) {
 Result<const DeviceTableStore::Copy*> DeviceTableStore::copyOf(const Vm& vm) {
   walked_ = true;
   if (!dropTimer_) dropLater();
-  if (auto found = copies_.find(vm.uuid); found != copies_.end() && now_() < found->second.goodUntil) return &found->second;
+  auto found = copies_.find(vm.uuid);
+  // After the last read of a transfer, or its commit, an older copy would be a lie.
+  bool isGood =
+      found != copies_.end() && now_() < found->second.goodUntil && found->second.generation == registry_.generation(vm.uuid);
+  if (isGood) return &found->second;
   auto copy = readRows(vm);
   if (!copy) return failure(copy.error());
   return &copies_.insert_or_assign(vm.uuid, std::move(*copy)).first->second;
@@ -69,6 +73,7 @@ Result<DeviceTableStore::Copy> DeviceTableStore::readRows(const Vm& vm) {
     if (!*more) break;
   }
   Copy copy;
+  copy.generation = registry_.generation(vm.uuid);
   copy.rows.reserve(rows.size());
   for (auto& row : rows) {
     auto index = row.index();
@@ -83,7 +88,7 @@ Result<DeviceTableStore::Copy> DeviceTableStore::readRows(const Vm& vm) {
   auto cost = copy.made - started;
   copy.goodUntil = copy.made + std::max<Clock::duration>(leastLife, lifePerCost * cost);
   counts_[vm.uuid] = {static_cast<std::uint32_t>(copy.rows.size()),
-                      copy.made + std::max<Clock::duration>(leastLife, countLifePerCost * cost)};
+                      copy.made + std::max<Clock::duration>(leastLife, countLifePerCost * cost), copy.generation};
   return copy;
 }
 
@@ -99,7 +104,9 @@ void DeviceTableStore::dropLater() {
 std::uint32_t DeviceTableStore::count(const Vm& vm) {
   if (!tracked(vm.uuid)) return 0;
   auto found = counts_.find(vm.uuid);
-  if (found != counts_.end() && now_() < found->second.goodUntil) return found->second.rows;
+  bool isGood =
+      found != counts_.end() && now_() < found->second.goodUntil && found->second.generation == registry_.generation(vm.uuid);
+  if (isGood) return found->second.rows;
   auto copy = readRows(vm);
   if (copy) return static_cast<std::uint32_t>(copy->rows.size());
   log::warning("the rows of VM " + vm.label() + " cannot be counted: " + copy.error().text);

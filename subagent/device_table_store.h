@@ -34,10 +34,12 @@ class DeviceTableStore final : public RowStore {
     std::vector<std::pair<Oid, AnyRow>> rows;  // by index
     Clock::time_point made;
     Clock::time_point goodUntil;
+    std::uint64_t generation = 0;  // of the VM's rows (VmRegistry)
   };
   struct Count {
     std::uint32_t rows = 0;
     Clock::time_point goodUntil;
+    std::uint64_t generation = 0;
   };
   Result<const Copy*> copyOf(const Vm& vm);
   Result<Copy> readRows(const Vm& vm);

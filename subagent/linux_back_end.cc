@@ -15,7 +15,7 @@ class LinuxBackEnd final : public BackEnd {
  public:
   explicit LinuxBackEnd(LinuxOptions options)
       : options_(options),
-        tcpConns_({[this] { return maxRows(); }, [this] { return rows(); }, [this] { return block_.stands(); }}),
+        tcpConns_({[this] { return maxRows(); }, [this] { return rows(); }, [this] { return block_.stands(); }}, options.loop),
         block_([this](const Vm& vm) { return tcpConns_.translatedInboundOf(vm); }),
         tables_{&tcpConns_} {
     // Now: the first base chain of a hook takes the kernel up to 100 ms, which a stopped VM should not wait for.

@@ -5,11 +5,14 @@
 #include <limits>
 #include <memory>
 
+#include "common/event_loop.h"
 #include "subagent/back_end.h"
 
 namespace vmmig {
 
 struct LinuxOptions {
+  /// With it, connections that are made here are lenient until the kernel has learned their windows (linux_window_learning.h).
+  EventLoop* loop = nullptr;
   /// Fill the table of the kernel (nf_conntrack_max) no further than this.
   std::uint32_t maxRows = std::numeric_limits<std::uint32_t>::max();
 };

@@ -199,9 +199,15 @@ void putSeqAdj(nlmsghdr* message, int type, std::uint32_t correctionPos, std::in
   put32(message, CTA_SEQADJ_OFFSET_AFTER, static_cast<std::uint32_t>(offsetAfter));
 }
 
-void putFlags(nlmsghdr* message, int type, Bits<TcpFlag> flags) {
-  nf_ct_tcp_flags value{static_cast<std::uint8_t>(flags.mask & flagMask), flagMask};
+void putFlags(nlmsghdr* message, int type, Bits<TcpFlag> flags, std::uint8_t mask) {
+  nf_ct_tcp_flags value{static_cast<std::uint8_t>(flags.mask & mask), mask};
   mnl_attr_put(message, static_cast<std::uint16_t>(type), sizeof value, &value);
+}
+
+void putFlagsOfBoth(nlmsghdr* message, const TcpConnRow& row, std::uint8_t mask) {
+  bool isOpener = row.opener == TcpOpener::local;
+  putFlags(message, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, isOpener ? row.localFlags : row.remFlags, mask);
+  putFlags(message, CTA_PROTOINFO_TCP_FLAGS_REPLY, isOpener ? row.remFlags : row.localFlags, mask);
 }
 
 void putProtocolInfo(nlmsghdr* message, const TcpConnRow& row) {
@@ -212,8 +218,7 @@ void putProtocolInfo(nlmsghdr* message, const TcpConnRow& row) {
   auto scale = [&](bool local) { return static_cast<std::uint8_t>(local ? row.localWindowScale : row.remWindowScale); };
   put8(message, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, scale(isOpener));
   put8(message, CTA_PROTOINFO_TCP_WSCALE_REPLY, scale(!isOpener));
-  putFlags(message, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, isOpener ? row.localFlags : row.remFlags);
-  putFlags(message, CTA_PROTOINFO_TCP_FLAGS_REPLY, isOpener ? row.remFlags : row.localFlags);
+  putFlagsOfBoth(message, row, flagMask);
 }
 
 void putStatus(nlmsghdr* message, Bits<TcpConnStatus> status) {
@@ -331,6 +336,22 @@ void putUpdate(nlmsghdr* message, const TcpConnRow& before, const TcpConnRow& af
   if (before.state != after.state) putProtocolInfo(message, after);
   if (before.mark != after.mark) put32(message, CTA_MARK, after.mark);
   if (before.labels != after.labels) putLabels(message, after);
+}
+
+void putLeniency(nlmsghdr* message, const TcpConnRow& row) {
+  putKey(message, row);
+  Nest info{message, CTA_PROTOINFO};
+  Nest tcp{message, CTA_PROTOINFO_TCP};
+  putFlagsOfBoth(message, row, IP_CT_TCP_FLAG_BE_LIBERAL);
+}
+
+bool knowsWindows(const nlmsghdr* message) {
+  Attributes tcp{Attributes{Attributes{message}[CTA_PROTOINFO]}[CTA_PROTOINFO_TCP]};
+  auto isSet = [&](std::size_t type) {
+    auto flags = tcp.octets(type);
+    return !flags.empty() && static_cast<std::uint8_t>(flags[0]) & IP_CT_TCP_FLAG_MAXACK_SET;
+  };
+  return isSet(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL) && isSet(CTA_PROTOINFO_TCP_FLAGS_REPLY);
 }
 
 bool canUpdate(const TcpConnRow& before, const TcpConnRow& after) {

@@ -23,6 +23,10 @@ void putRow(nlmsghdr* message, const TcpConnRow& row, const TcpTimeouts& timeout
 /// What updates an entry in place to `after`; canUpdate() says whether that is all.
 void putUpdate(nlmsghdr* message, const TcpConnRow& before, const TcpConnRow& after, const TcpTimeouts& timeouts);
 bool canUpdate(const TcpConnRow& before, const TcpConnRow& after);
+/// What updates the flag beLiberal of an entry, both ways, to the row's, and nothing else.
+void putLeniency(nlmsghdr* message, const TcpConnRow& row);
+/// Has the kernel seen a packet of each end that fitted into its window (IP_CT_TCP_FLAG_MAXACK_SET)?
+bool knowsWindows(const nlmsghdr* message);
 
 /// What the kernel cannot hold, or not so that it reads back the same. The text names the column.
 Status checkKernelHolds(const TcpConnRow& row);

@@ -31,8 +31,8 @@ bool isSameKey(const TcpConnRow& a, const TcpConnRow& b) {
 
 }  // namespace
 
-ConntrackCursor::ConntrackCursor(Vm vm, const TcpTimeouts& timeouts, StatusFilter filter)
-    : vm_(std::move(vm)), timeouts_(timeouts), filter_(filter) {
+ConntrackCursor::ConntrackCursor(Vm vm, const TcpTimeouts& timeouts, StatusFilter filter, const LinuxWindowLearning* learning)
+    : vm_(std::move(vm)), timeouts_(timeouts), filter_(filter), learning_(learning) {
   ended_ = vm_.addresses.empty();
 }
 
@@ -90,7 +90,9 @@ Status ConntrackCursor::takeMessage(const nlmsghdr* message, std::vector<TcpConn
   if (message->nlmsg_type >> 8 != NFNL_SUBSYS_CTNETLINK) return {};
   auto row = rowFromMessage(message, vm_, timeouts_);
   if (!row) return failure(row.error());
-  if (*row && !isRepeated(**row)) rows.push_back(std::move(**row));
+  if (!*row || isRepeated(**row)) return {};
+  if (learning_) learning_->conceal(**row);
+  rows.push_back(std::move(**row));
   return {};
 }
 

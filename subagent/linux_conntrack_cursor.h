@@ -5,6 +5,7 @@
 #include "subagent/back_end.h"
 #include "subagent/linux_netlink.h"
 #include "subagent/linux_sysctl.h"
+#include "subagent/linux_window_learning.h"
 #include "subagent/tcp_conn_tuples.h"
 
 namespace vmmig {
@@ -17,7 +18,8 @@ struct StatusFilter {
 
 class ConntrackCursor final : public RowCursor {
  public:
-  ConntrackCursor(Vm vm, const TcpTimeouts& timeouts, StatusFilter filter = {});
+  /// `learning` must outlive the cursor; null: shows the entries as they are.
+  ConntrackCursor(Vm vm, const TcpTimeouts& timeouts, StatusFilter filter = {}, const LinuxWindowLearning* learning = nullptr);
 
   Result<bool> next(std::vector<AnyRow>& rows) override;
   /// The same, as structs.
@@ -31,6 +33,7 @@ class ConntrackCursor final : public RowCursor {
   Vm vm_;
   TcpTimeouts timeouts_;
   StatusFilter filter_;
+  const LinuxWindowLearning* learning_;
   std::optional<NetlinkSocket> socket_;
   bool ended_ = false;
   std::vector<TcpConnRow> last_;  // the last ones of the message before

@@ -71,7 +71,9 @@ const TcpTimeouts& LinuxTcpConnTable::timeouts() {
   return timeouts_;
 }
 
-std::unique_ptr<RowCursor> LinuxTcpConnTable::read(const Vm& vm) { return std::make_unique<ConntrackCursor>(vm, timeouts()); }
+std::unique_ptr<RowCursor> LinuxTcpConnTable::read(const Vm& vm) {
+  return std::make_unique<ConntrackCursor>(vm, timeouts(), StatusFilter{}, learning_ ? &*learning_ : nullptr);
+}
 
 Result<std::optional<AnyRow>> LinuxTcpConnTable::find(const Vm& vm, const AnyRow& key) {
   auto netlink = socket();
@@ -96,7 +98,9 @@ Result<std::optional<AnyRow>> LinuxTcpConnTable::find(const Vm& vm, const AnyRow
       auto row = rowFromMessage(m, vm, timeouts());
       if (!row) return failure(row.error());
       // The same entry seen from the other end is another row's.
-      if (*row && AnyRow{**row}.index() == key.index()) result = std::move(**row);
+      if (!*row || AnyRow{**row}.index() != key.index()) continue;
+      if (learning_) learning_->conceal(**row);
+      result = std::move(**row);
     }
   }
 }
@@ -142,13 +146,15 @@ BatchResult LinuxTcpConnTable::createSome(const Vm& vm, std::span<const AnyRow> 
     }
     const auto& conn = row.as<TcpConnRow>();
     auto* message = batch_.begin(IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, familyOf(conn));
-    putRow(message, conn, timeouts());
+    putRow(message, learning_ ? LinuxWindowLearning::lenient(conn) : conn, timeouts());
     batch_.finish(message);
   }
   auto codes = runBatch();
   if (!codes) return failedAt(0, codes.error());
   auto failed = std::find_if(codes->begin(), codes->end(), [](int code) { return code != 0; });
   auto done = static_cast<std::size_t>(failed - codes->begin());
+  if (learning_)
+    for (const auto& row : rows.first(done)) learning_->begin(row.as<TcpConnRow>());
   if (failed == codes->end()) return {done, std::move(refusal)};
   // The kernel went on behind the row that failed: take those back.
   for (auto i = done + 1; i < codes->size(); ++i)
@@ -209,7 +215,10 @@ BatchResult LinuxTcpConnTable::remove(const Vm& vm, std::span<const AnyRow> keys
   std::size_t done = 0;
   while (done < keys.size()) {
     auto some = keys.subspan(done, std::min(keys.size() - done, NetlinkBatch::capacity));
-    for (const auto& key : some) addRemoval(batch_, key.as<TcpConnRow>());
+    for (const auto& key : some) {
+      addRemoval(batch_, key.as<TcpConnRow>());
+      if (learning_) learning_->forget(key.as<TcpConnRow>());
+    }
     auto codes = runBatch();
     if (!codes) return failedAt(done, codes.error());
     for (std::size_t i = 0; i < codes->size(); ++i) {

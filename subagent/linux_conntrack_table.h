@@ -8,6 +8,7 @@
 #include "subagent/back_end.h"
 #include "subagent/linux_netlink.h"
 #include "subagent/linux_sysctl.h"
+#include "subagent/linux_window_learning.h"
 #include "subagent/tcp_conn_tuples.h"
 
 namespace vmmig {
@@ -20,7 +21,10 @@ class LinuxTcpConnTable final : public TableBackEnd {
     /// Does the kernel keep labels here (the nft table that asks for them stands)?
     std::function<bool()> keepsLabels;
   };
-  explicit LinuxTcpConnTable(Device device) : device_(std::move(device)) {}
+  /// Without a loop the connections that are made here are as strict from the start as their rows say.
+  explicit LinuxTcpConnTable(Device device, EventLoop* loop) : device_(std::move(device)) {
+    if (loop) learning_.emplace(*loop);
+  }
 
   const TableInfo& table() const override;
   std::unique_ptr<RowCursor> read(const Vm& vm) override;
@@ -46,6 +50,7 @@ class LinuxTcpConnTable final : public TableBackEnd {
   Status update(const Vm& vm, const TcpConnRow& before, const TcpConnRow& after);
 
   Device device_;
+  std::optional<LinuxWindowLearning> learning_;
   std::optional<NetlinkSocket> socket_;
   NetlinkBatch batch_;
   TcpTimeouts timeouts_;

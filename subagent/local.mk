@@ -38,6 +38,7 @@ libsubagent_a_SOURCES += \
   subagent/linux_conntrack_table.cc subagent/linux_conntrack_table.h \
   subagent/linux_netlink.cc subagent/linux_netlink.h \
   subagent/linux_sysctl.cc subagent/linux_sysctl.h \
+  subagent/linux_window_learning.cc subagent/linux_window_learning.h \
   subagent/memory_back_end.cc subagent/memory_back_end.h \
   subagent/memory_firewall.cc subagent/memory_firewall.h \
   subagent/tcp_conn_tuples.cc subagent/tcp_conn_tuples.h

@@ -151,6 +151,8 @@ void Transfer::finish(TransferOper status, std::string error) {
 }
 
 void Transfer::notify() {
+  // Frozen, committed, taken back: whoever walks the rows now must not see them as they were.
+  context_->registry.rowsChanged(row_.uuid);
   bool failed = row_.operStatus == TransferOper::aborted || row_.operStatus == TransferOper::failed ||
                 row_.operStatus == TransferOper::expired;
   context_->notifier.send(failed ? mib::Notification::transferFailed : mib::Notification::transferFinished, AnyRow{row()});

@@ -38,20 +38,28 @@ void VmRegistry::put(VmRow row) {
 }
 
 void VmRegistry::put(VmAddressRow row) {
+  rowsChanged(row.uuid);
   owners_[row.address] = row.uuid;
   Oid index = AnyRow{row}.index();
   addresses_.insert_or_assign(std::move(index), std::move(row));
 }
 
 void VmRegistry::remove(const Uuid& vm) {
+  rowsChanged(vm);
   vms_.erase(vm);
   std::erase_if(addresses_, [&](const auto& entry) { return entry.second.uuid == vm; });
   std::erase_if(owners_, [&](const auto& entry) { return entry.second == vm; });
 }
 
 void VmRegistry::remove(const VmAddressRow& row) {
+  rowsChanged(row.uuid);
   addresses_.erase(AnyRow{row}.index());
   owners_.erase(row.address);
+}
+
+std::uint64_t VmRegistry::generation(const Uuid& vm) const {
+  auto found = generations_.find(vm);
+  return found == generations_.end() ? 0 : found->second;
 }
 
 const Uuid* VmRegistry::ownerOf(const InetAddress& address) const {

@@ -39,6 +39,11 @@ class VmRegistry {
   void remove(const Uuid& vm);
   void remove(const VmAddressRow& row);
 
+  /// What a device holds of a VM has changed as a whole (or stands still from now on): whoever keeps a copy of it sees another
+  /// generation and reads anew.
+  void rowsChanged(const Uuid& vm) { ++generations_[vm]; }
+  std::uint64_t generation(const Uuid& vm) const;
+
   /// The VM that has this address, or null; one address belongs to one VM on a device.
   const Uuid* ownerOf(const InetAddress& address) const;
 
@@ -46,6 +51,7 @@ class VmRegistry {
   std::map<Uuid, VmRow> vms_;
   std::map<Oid, VmAddressRow> addresses_;
   std::map<InetAddress, Uuid> owners_;
+  std::map<Uuid, std::uint64_t> generations_;
 };
 
 }  // namespace vmmig

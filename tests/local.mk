@@ -163,7 +163,7 @@ transfer_tests = \
   tests/unit/test_transfer_image
 check_PROGRAMS += $(transfer_tests)
 TESTS += $(transfer_tests)
-transfer_ldadd = libsubagent.a $(UNIT_LIBS) $(CRYPTO_LIBS)
+transfer_ldadd = libsubagent.a $(unit_ldadd)
 tests_unit_test_phase_manager_SOURCES = tests/unit/test_phase_manager.cc
 tests_unit_test_phase_manager_LDADD = $(transfer_ldadd)
 tests_unit_test_state_file_SOURCES = tests/unit/test_state_file.cc

@@ -165,11 +165,11 @@ Task<ExitCode> waitForRelease(EventLoop& loop, Device& device, PhaseRow asked) {
   std::string lastError = "the hold did not end";
   while (Clock::now() < deadline) {
     auto row = co_await device.read(asked, columns);
+    // snmpd or vmmigd may be restarting, and the row come back; the hold's deadline bounds this.
     if (!row)
-      // The agent may be restarting; the hold's deadline bounds this.
       lastError = row.error().text;
     else if (!*row)
-      co_return complain(ExitCode::device, device.name() + ": the phase of VM " + toString(asked.uuid) + " is gone");
+      lastError = device.name() + ": the phase of VM " + toString(asked.uuid) + " is gone; did vmmigd restart there?";
     else if (auto code = decided((*row)->as<PhaseRow>(), device.name()))
       co_return *code;
     co_await sleepFor(loop, pollInterval);

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from conftest import BUILD, CREATE_AND_GO, instance
+from lab.netns import wait_until
 
 ESTABLISHED, CLOSE_WAIT = 5, 8
 OK, NEGATIVE, USAGE, DEVICE = range(4)
@@ -195,7 +196,6 @@ def tell(host, vm):
 
 def act(host, vm, action):
     """What the manager does to a held VM, once it is held."""
-    from lab.netns import wait_until
     wait_until(lambda: host.get(instance("vmMigPhaseHoldStatus", vm)) == ["2"], 10, "the hold", step=0.05)
     host.set((instance("vmMigPhaseAction", vm), "i", action))
 
@@ -225,6 +225,17 @@ def test_wait_ends_with_the_managers_word(tell, host, vm, action, code):
     act(host, vm, action)
     _, said = waiting.communicate(timeout=20)
     assert waiting.returncode == code, said
+
+
+def test_wait_survives_a_restart_of_snmpd(tell, host, vm):
+    waiting = start_waiting(tell, host, vm, "--hold", "30s")
+    wait_until(lambda: host.get(instance("vmMigPhaseHoldStatus", vm)) == ["2"], 10, "the hold", step=0.05)
+    host.snmpd.stop()
+    host.start_snmpd()
+    host.wait_answer()
+    act(host, vm, 2)
+    _, said = waiting.communicate(timeout=30)
+    assert waiting.returncode == OK, said
 
 
 @pytest.mark.parametrize("policy, code", [("require", NEGATIVE), ("bestEffort", OK)])

@@ -363,7 +363,7 @@ TEST_P(BackEndContract, SaysWhatItIs) {
 std::unique_ptr<BackEnd> makeMemory(std::uint32_t maxRows) { return std::make_unique<MemoryBackEnd>(maxRows); }
 std::unique_ptr<BackEnd> makeLinux(std::uint32_t maxRows) {
   NetworkNamespace fresh;  // lives on as the process's own
-  return makeLinuxBackEnd({maxRows});
+  return makeLinuxBackEnd({.maxRows = maxRows});
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, BackEndContract,

@@ -339,30 +339,6 @@ TEST_F(TransferTest, TheNumberOfTransfersIsLimited) {
   device.crash();
 }
 
-TEST_F(TransferTest, AWalkSeesEachTransferAndEachChunkOnceInOrder) {
-  addConnections(source_, 1000, 60);
-  copyFrozen(5);
-  auto& store = source_.engine().imageStore();
-  Oid at;
-  std::uint32_t number = 0;
-  while (auto row = store.next(at).value()) {
-    EXPECT_EQ(row->as<ImageRow>().number, ++number);
-    auto index = row->index();
-    EXPECT_LT(at, index);
-    at = index;
-  }
-  EXPECT_GT(number, 5u);
-  EXPECT_EQ(number, source_.transferRow().chunks);
-  Oid between = AnyRow{ImageRow{vmUuid, {5}, {3}, {}}}.index() + 0u;
-  EXPECT_EQ(store.next(between).value()->as<ImageRow>().number, 4u);
-  EXPECT_EQ(store.next(Oid{vmUuid.octets[0]}).value()->as<ImageRow>().number, 1u);
-  EXPECT_FALSE(store.next(AnyRow{ImageRow{vmUuid, {6}, {1}, {}}}.index()).value());
-  auto& transfers = source_.engine().transferStore();
-  auto first = transfers.next({}).value();
-  ASSERT_TRUE(first);
-  EXPECT_FALSE(transfers.next(first->index()).value());
-}
-
 TEST_F(TransferTest, TheLoopTurnsWhileTenThousandRowsMove) {
   Limits limits;  // the real ones
   Device from{loop_, directory_ + "/from.json", limits}, to{loop_, directory_ + "/to.json", limits};

@@ -215,6 +215,30 @@ TEST_F(TransferTest, ARowOfAnotherVmsAddressIsRefused) {
   EXPECT_FALSE(destination_.writeChunk(5, 1, writer.take().front()));
 }
 
+TEST_F(TransferTest, AWalkSeesEachTransferAndEachChunkOnceInOrder) {
+  addConnections(source_, 1000, 60);
+  copyFrozen(5);
+  auto& store = source_.engine().imageStore();
+  Oid at;
+  std::uint32_t number = 0;
+  while (auto row = store.next(at).value()) {
+    EXPECT_EQ(row->as<ImageRow>().number, ++number);
+    auto index = row->index();
+    EXPECT_LT(at, index);
+    at = index;
+  }
+  EXPECT_GT(number, 5u);
+  EXPECT_EQ(number, source_.transferRow().chunks);
+  Oid between = AnyRow{ImageRow{vmUuid, {5}, {3}, {}}}.index() + 0u;
+  EXPECT_EQ(store.next(between).value()->as<ImageRow>().number, 4u);
+  EXPECT_EQ(store.next(Oid{vmUuid.octets[0]}).value()->as<ImageRow>().number, 1u);
+  EXPECT_FALSE(store.next(AnyRow{ImageRow{vmUuid, {6}, {1}, {}}}.index()).value());
+  auto& transfers = source_.engine().transferStore();
+  auto first = transfers.next({}).value();
+  ASSERT_TRUE(first);
+  EXPECT_FALSE(transfers.next(first->index()).value());
+}
+
 TEST(ImageStaging, RefusesMoreThanItsLimits) {
   TransferLimits limits;
   limits.maxRows = 3;

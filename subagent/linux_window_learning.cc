@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "subagent/linux_window_learning.h"
+
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include <cerrno>
+
+#include "common/log.h"
+#include "subagent/linux_conntrack_codec.h"
+
+namespace vmmig {
+
+namespace {
+
+constexpr auto interval = std::chrono::milliseconds{250};
+// TCP sends again after two minutes at the latest (TCP_RTO_MAX); who was silent for so long has nothing under way.
+constexpr auto longest = std::chrono::minutes{2};
+constexpr std::size_t sliceRows = NetlinkBatch::capacity;
+
+/// An entry that has gone learns no more.
+Result<bool> isLearning(NetlinkSocket& socket, const TcpConnRow& key) {
+  alignas(nlmsghdr) char buffer[conntrackMessageSize];
+  auto* request = beginConntrackMessage(buffer, IPCTNL_MSG_CT_GET, NLM_F_ACK, familyOf(key.localAddress));
+  putKey(request, key);
+  if (auto sent = socket.send({buffer, request->nlmsg_len}); !sent) return failure(sent.error());
+  for (bool result = false;;) {
+    auto answer = socket.receive();
+    if (!answer) return failure(answer.error());
+    int left = static_cast<int>(answer->size());
+    for (auto* m = reinterpret_cast<const nlmsghdr*>(answer->data()); mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+      if (m->nlmsg_type == NLMSG_ERROR) return result;
+      result = !knowsWindows(m);
+    }
+  }
+}
+
+}  // namespace
+
+LinuxWindowLearning::Key LinuxWindowLearning::keyOf(const TcpConnRow& row) {
+  return {row.zone, {row.localAddress, row.localPort}, {row.remAddress, row.remPort}};
+}
+
+TcpConnRow LinuxWindowLearning::rowOf(const Entries::value_type& entry) {
+  TcpConnRow row;
+  const auto& [key, value] = entry;
+  row.zone = key.zone;
+  row.localAddress = key.local.address;
+  row.localPort = key.local.port;
+  row.remAddress = key.rem.address;
+  row.remPort = key.rem.port;
+  row.opener = value.opener;
+  row.localFlags = value.localFlags;
+  row.remFlags = value.remFlags;
+  return row;
+}
+
+TcpConnRow LinuxWindowLearning::lenient(TcpConnRow row) {
+  row.localFlags.set(TcpFlag::beLiberal);
+  row.remFlags.set(TcpFlag::beLiberal);
+  return row;
+}
+
+void LinuxWindowLearning::begin(const TcpConnRow& row) {
+  entries_.insert_or_assign(keyOf(row), Entry{row.opener, row.localFlags, row.remFlags, Clock::now() + longest});
+  arm(interval);
+}
+
+void LinuxWindowLearning::forget(const TcpConnRow& key) {
+  if (!entries_.empty()) entries_.erase(keyOf(key));
+}
+
+void LinuxWindowLearning::conceal(TcpConnRow& row) const {
+  if (entries_.empty()) return;
+  auto found = entries_.find(keyOf(row));
+  if (found == entries_.end()) return;
+  row.localFlags.set(TcpFlag::beLiberal, found->second.localFlags.has(TcpFlag::beLiberal));
+  row.remFlags.set(TcpFlag::beLiberal, found->second.remFlags.has(TcpFlag::beLiberal));
+}
+
+void LinuxWindowLearning::arm(Clock::duration delay) {
+  if (std::exchange(armed_, true)) return;
+  timer_ = loop_.after(delay, [this] {
+    armed_ = false;
+    work();
+  });
+}
+
+void LinuxWindowLearning::work() {
+  auto socket = NetlinkSocket::open();
+  auto status = socket ? look(*socket) : failure(socket.error());
+  if (!status) log::warning("cannot look whether the kernel has learned the windows of new connections: " + status.error().text);
+  if (entries_.empty()) return;
+  bool isThrough = next_ == Key{};
+  arm(isThrough ? interval : Clock::duration::zero());
+}
+
+/// One slice: which of the entries have learned, and out with the leniency of those.
+Status LinuxWindowLearning::look(NetlinkSocket& socket) {
+  auto now = Clock::now();
+  NetlinkBatch batch;
+  std::vector<Entries::iterator> over;
+  auto at = entries_.lower_bound(std::exchange(next_, Key{}));
+  for (std::size_t n = 0; at != entries_.end() && n < sliceRows; ++at, ++n) {
+    auto row = rowOf(*at);
+    auto isStill = isLearning(socket, row);
+    if (!isStill) return failure(isStill.error());
+    if (*isStill && now < at->second.longest) continue;
+    auto* message = batch.begin(IPCTNL_MSG_CT_NEW, 0, familyOf(row.localAddress));
+    putLeniency(message, row);
+    batch.finish(message);
+    over.push_back(at);
+  }
+  if (at != entries_.end()) next_ = at->first;
+  if (over.empty()) return {};
+  auto codes = batch.run(socket);
+  if (!codes) return failure(codes.error());
+  for (std::size_t i = 0; i < over.size(); ++i) {
+    // One that has gone meanwhile has nothing to learn.
+    if (int code = (*codes)[i]; code != 0 && code != ENOENT)
+      log::warning("the kernel does not make TCP connection " + toString(over[i]->first.local.address) + " port " +
+                   std::to_string(over[i]->first.local.port) + " strict again: " + errnoText(code));
+    entries_.erase(over[i]);
+  }
+  return {};
+}
+
+}  // namespace vmmig
