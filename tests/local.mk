@@ -84,7 +84,7 @@ tests_unit_test_linux_back_end_LDADD = $(back_end_ldadd)
 
 # Migrations: the state machine, its runner between fake devices, the journal and the inventory.
 migration_tests = tests/unit/test_image_copier tests/unit/test_inventory tests/unit/test_journal tests/unit/test_migration \
-  tests/unit/test_migration_runner
+  tests/unit/test_migration_runner tests/unit/test_migration_walk
 migration_ldadd = $(MANAGER_LIBS) -lgtest_main $(GTEST_LIBS) -lpthread
 check_PROGRAMS += $(migration_tests)
 TESTS += $(migration_tests)
@@ -94,11 +94,14 @@ tests_unit_test_inventory_SOURCES = tests/unit/test_inventory.cc tests/unit/sour
 tests_unit_test_inventory_LDADD = $(migration_ldadd)
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.cc
 tests_unit_test_journal_LDADD = $(migration_ldadd)
-tests_unit_test_migration_SOURCES = tests/unit/test_migration.cc
+tests_unit_test_migration_SOURCES = tests/unit/test_migration.cc tests/unit/migration_events.h
 tests_unit_test_migration_LDADD = $(migration_ldadd)
 tests_unit_test_migration_runner_SOURCES = tests/unit/test_migration_runner.cc tests/unit/fake_agent.cc tests/unit/fake_agent.h
 tests_unit_test_migration_runner_LDADD = $(migration_ldadd)
-EXTRA_DIST += docs/vmmig.conf.example
+tests_unit_test_migration_walk_SOURCES = tests/unit/test_migration_walk.cc tests/unit/migration_events.h
+tests_unit_test_migration_walk_LDADD = $(migration_ldadd)
+TESTS += tests/agentx/test_migrate.py
+EXTRA_DIST += tests/agentx/test_migrate.py docs/vmmig.conf.example
 
 # The manager: devices, the command line, files, notifications.
 manager_tests = \

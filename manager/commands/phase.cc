@@ -37,7 +37,7 @@ void addOptions(po::options_description& options) {
 }
 
 /// How often a held VM's row is read: the answer is late by half of it on average.
-constexpr std::chrono::milliseconds pollInterval{20};
+constexpr std::chrono::milliseconds pollInterval{5};
 /// vmmigd ends each hold by itself; only when it is gone the deadline passes unanswered.
 constexpr std::chrono::seconds patience{10};
 
