@@ -93,7 +93,10 @@ void Stepper::on(const ActionDone& event) {
     return;
   }
   if (!leg.isLive() || s_.stage >= Stage::finishing) return;
-  if (event.failure) return failLeg(action.leg, event.failure->text, event.failure->unreachable);
+  if (event.failure) {
+    if (event.failure->superseded) s_.holdHost.clear();
+    return failLeg(action.leg, event.failure->text, event.failure->unreachable);
+  }
   if (action.kind == ActionKind::claim && at.step == SideStep::claiming) at.step = SideStep::claimed;
   if (action.kind == ActionKind::copy) leg.copied = true;
 }
@@ -152,9 +155,11 @@ void Stepper::holdEnded(const PhaseRow& row) {
 
 void Stepper::sideAdvanced(std::size_t leg, TransferRole role, const TransferRow& row) {
   auto& at = side(leg, role);
-  if (row.epoch.value > s_.epoch)
+  if (row.epoch.value > s_.epoch) {
+    s_.holdHost.clear();  // it is the other manager's to end
     return failLeg(leg, "another manager has claimed VM " + s_.vm + " on " + device(leg, role) + " with the newer epoch " +
                             std::to_string(row.epoch.value));
+  }
   if (isEndedBadly(row.operStatus)) {
     // A source whose deadline passed after the commit has kept its rows; a release is still accepted when the VM has resumed.
     if (role == TransferRole::source && at.step == SideStep::ready && s_.stage >= Stage::releasing) return;

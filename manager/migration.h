@@ -79,6 +79,7 @@ struct Action {
 struct Failure {
   bool unreachable = false;
   std::string text;
+  bool superseded = false;  // a newer manager has claimed the VM: the hold is its business too
 };
 
 struct Begin {};

@@ -146,7 +146,11 @@ Task<> MigrationRunner::execute(Action action) {
   } else {
     auto status = co_await dispatch(action);
     ActionDone done{.action = std::move(action)};
-    if (!status) done.failure = toFailure(status.error());
+    if (!status) {
+      done.failure = toFailure(status.error());
+      bool isRefused = !done.failure->unreachable && done.action.kind <= ActionKind::commit;
+      if (isRefused) done.failure->superseded = co_await legs_[done.action.leg].source->isSuperseded();
+    }
     feed(std::move(done));
   }
   --underWay_;

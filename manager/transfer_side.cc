@@ -131,6 +131,11 @@ Task<Status> TransferSide::abort() {
   co_return Status{};
 }
 
+Task<bool> TransferSide::isSuperseded() {
+  auto row = co_await readTransfer();
+  co_return row&&* row && (*row)->epoch > epoch_;
+}
+
 Task<Status> TransferSide::forget() {
   VmRow key;
   key.uuid = vm_;

@@ -52,6 +52,8 @@ class TransferSide {
   Task<Result<TransferRow>> follow(TransferOper reached, Seen seen);
   /// Nothing to take back is a success too.
   Task<Status> abort();
+  /// Has a manager with a newer epoch claimed the VM there?
+  Task<bool> isSuperseded();
   /// The device need not know the VM any more.
   Task<Status> forget();
   /// Starts the device's deadline anew.

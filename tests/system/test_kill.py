@@ -82,16 +82,20 @@ class Scene:
             wait_until(lambda: self.state("fw-b") == "done", 2, "destination done")
 
     def kill(self, what, where, returns):
+        """And the link that held the step is whole again."""
         if what == "serve":
             self.vmmig.manager.kill()
             if returns:
                 self.vmmig.start_manager()
         elif what == "vmmigd":
             self.vmmig.agents[where].kill()
-            self.vmmig.agents[where].start().wait_ready()
+            self.vmmig.agents[where].start()
         else:
             self.lab.snmpd[where].process.kill()
-            self.lab.snmpd[where].start().wait_ready()
+            self.lab.snmpd[where].start()
+        self.heal()
+        if where:
+            self.vmmig.agents[where].wait_ready()
 
     def finish(self):
         """What the hypervisor does then, by what its hook script is told."""
@@ -123,7 +127,6 @@ def test_a_killed_part_loses_no_connection(lab, victim, step):
     scene = Scene(lab)
     scene.reach(step)
     scene.kill(*VICTIMS[victim])
-    scene.heal()
     scene.finish()
     scene.assert_unharmed()
 

@@ -249,8 +249,19 @@ TEST_F(Story, whenNobodyTellsWhereTheVmRunsTheDestinationDecidesByItself) {
 TEST_F(Story, aNewerManagersClaimEndsThisOne) {
   begin(planOf(1));
   claimAll();
+  feed(phase(Phase::stopped, 1, HoldStatus::held));
   feed(TransferSeen{0, TransferRole::source, transfer(TransferOper::tracking, state.epoch + 1)});
   EXPECT_EQ(state.stage, Stage::takingBack);
+  EXPECT_EQ(count(ActionKind::cancelHold), 0u) << "the hold is the other manager's to end";
+}
+
+TEST_F(Story, aRefusalBecauseOfANewerClaimLeavesTheHoldToThatManager) {
+  begin(planOf(1));
+  claimAll();
+  feed(phase(Phase::stopped, 1, HoldStatus::held));
+  done(ActionKind::freeze, 0, TransferRole::source, Failure{false, "an older epoch", true});
+  EXPECT_EQ(state.stage, Stage::takingBack);
+  EXPECT_EQ(count(ActionKind::cancelHold), 0u);
 }
 
 TEST_F(Story, theSourceKeepsItsRowsWhenTheDestinationHasLostThem) {
