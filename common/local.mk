@@ -10,6 +10,6 @@ libcommon_a_SOURCES = \
   common/oid.cc common/oid.h \
   common/result.h \
   common/smi_value.cc common/smi_value.h \
-  common/task.h \
+  common/task.cc common/task.h \
   common/unique_fd.h \
   common/uuid.cc common/uuid.h

@@ -3,7 +3,8 @@
 // slices, a walk over SNMP) reads from top to bottom and still never blocks the event loop.
 //
 // Rules that keep it safe: parameters are taken by value (a reference must outlive the task); an argument list inside
-// co_await holds no braced temporaries (g++ 12 destroys some twice); nothing throws out of a task, a Result tells.
+// co_await holds no braced temporaries (g++ 12 destroys some twice); nothing throws out of a task, a Result tells; a coroutine
+// that is no template is not inline (g++ 12 at -O2 refers to its frame in a section that the linker has discarded).
 #pragma once
 
 #include <coroutine>
@@ -86,26 +87,8 @@ class [[nodiscard]] Task {
   std::coroutine_handle<promise_type> handle_;
 };
 
-namespace detail {
-// Owns itself: its frame goes when it ends.
-struct Detached {
-  struct promise_type {
-    Detached get_return_object() { return {}; }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_never final_suspend() noexcept { return {}; }
-    void return_void() {}
-    void unhandled_exception() { std::terminate(); }
-  };
-};
-
-inline Detached detach(Task<void> task, std::function<void()> done) {
-  co_await task;
-  if (done) done();
-}
-}  // namespace detail
-
 /// Sets a task going; it owns itself until it ends, then `done` is called.
-inline void spawn(Task<void> task, std::function<void()> done = {}) { detail::detach(std::move(task), std::move(done)); }
+void spawn(Task<void> task, std::function<void()> done = {});
 
 /// Waits for a callback: co_await Completion<int>([&](auto finish) { startSomething(finish); }).
 /// `finish` is called exactly once, later or at once.

@@ -3,7 +3,7 @@
 bin_PROGRAMS += vmmig
 noinst_LIBRARIES += libmanager.a
 libmanager_a_SOURCES = \
-  manager/at_once.h \
+  manager/at_once.cc manager/at_once.h \
   manager/command.cc manager/command.h \
   manager/command_line.cc manager/command_line.h \
   manager/command_list.cc \

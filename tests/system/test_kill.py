@@ -5,13 +5,15 @@ The VM ends on one side, its connections live there, and nothing stays blocked. 
 cutting the manager off from the device that the next step needs.
 """
 
+import os
+
 import pytest
 
 pytest_plugins = ["lab.pytest_plugin"]
 
 from lab.hypervisor import Hypervisor  # noqa: E402
 from lab.netns import wait_until  # noqa: E402
-from lab.topology import DEVICES, MANAGER  # noqa: E402
+from lab.topology import CLIENT4, DEVICES, MANAGER, VM4  # noqa: E402
 from lab.vmmig import FIREWALLS, Vmmig, transfer  # noqa: E402
 from lab.workload import Workload  # noqa: E402
 
@@ -136,5 +138,33 @@ def test_a_management_link_that_is_cut_in_the_middle_loses_no_connection(lab, de
     scene = Scene(lab)
     scene.reach("tracked")
     scene.cut(device)
+    scene.finish()
+    scene.assert_unharmed()
+
+
+def fill(lab, rows):
+    """Connections of the VM that only firewall a's table knows, so many that a commit takes its time."""
+    path = os.path.join(lab.directory, "rows")
+    with open(path, "w") as file:
+        file.writelines(f"-A -s {CLIENT4} -d {VM4} -p tcp --sport {1024 + i} --dport 9000 --state ESTABLISHED "
+                        "-u SEEN_REPLY,ASSURED -t 600\n" for i in range(rows))
+    lab.ns["fw-a"].run("conntrack", "-R", path, timeout=60)
+
+
+def tracked(lab, device):
+    """How many connections a firewall's kernel tracks."""
+    return int(lab.ns[device].run("conntrack", "-C").stdout)
+
+
+@pytest.mark.parametrize("victim", ["manager", "manager-restarted", "vmmigd-source", "vmmigd-destination", "snmpd-destination"])
+def test_a_part_that_is_killed_while_the_rows_are_created_loses_no_connection(lab, victim):
+    fill(lab, 20000)
+    scene = Scene(lab)
+    scene.hypervisor.begin("b")
+    wait_until(lambda: transfer(lab.nms, DEVICES["fw-b"])[1] == scene.rows, 10, "all rows staged")
+    scene.waiting = scene.hypervisor.begin_stop()
+    wait_until(lambda: tracked(lab, "fw-b"), 3, "first rows created", step=0)
+    assert tracked(lab, "fw-b") < scene.rows
+    scene.kill(*VICTIMS[victim])
     scene.finish()
     scene.assert_unharmed()
