@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
@@ -36,18 +35,17 @@ def last_json(text):
 
 def one_round(build, rows):
     """One measurement of everything, in fresh namespaces: {name: milliseconds}."""
-    from lab.topology import Lab
-    from lab.vmmig import start_devices
+    from lab.topology import DEVICES, Lab
+    from lab.vmmig import FIREWALLS, Vmmig
 
     with Lab() as lab:
-        raw = last_json(lab.ns["client"].run(str(build / "bench/raw_ctnetlink"), str(rows)).stdout)
-        devices = start_devices(lab)
-        throughput = subprocess.run(
-            lab.ns["mgr"].command(str(build / "bench/throughput"), devices["a"], devices["b"], str(rows)),
-            env={**os.environ, **lab.manager.env}, capture_output=True, text=True, check=False)
-        if throughput.returncode != 0:
-            sys.exit(f"bench: {throughput.stderr.strip()}")
-    return {**raw, **last_json(throughput.stdout)}
+        raw = lab.ns["client"].run(str(build / "bench/raw_ctnetlink"), str(rows), timeout=120)
+        vmmig = Vmmig(lab, log_level="warning")
+        for name in FIREWALLS:
+            vmmig.agents[name].start().wait_ready()
+        peers = [f"tcp:{DEVICES[name]}" for name in FIREWALLS]
+        through = lab.manager.command(str(build / "bench/throughput"), *peers, str(rows), timeout=300)
+    return {**last_json(raw.stdout), **last_json(through.stdout)}
 
 
 def main():

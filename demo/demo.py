@@ -20,8 +20,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 from lab import privilege  # noqa: E402
 from lab.hypervisor import Hypervisor  # noqa: E402
-from lab.topology import Lab  # noqa: E402
-from lab.vmmig import Vmmig  # noqa: E402
+from lab.snmpd import MIB_ROOT  # noqa: E402
+from lab.topology import DEVICES, Lab  # noqa: E402
+from lab.vmmig import Vmmig, program  # noqa: E402
 from lab.workload import Workload  # noqa: E402
 
 import trip as trips  # noqa: E402
@@ -43,8 +44,8 @@ def parse_arguments():
 
 
 PICTURE = """\
-  client --+-- firewall a -- host a [VM]    {connections} connections: bulk, slow and idle ones,
-           +-- firewall b -- host b         IPv4 and IPv6, {translated} of them translated (SNAT)"""
+  client --+-- firewall a -- host a (VM)     {connections} connections: bulk, slow, idle;
+           +-- firewall b -- host b          IPv4 and IPv6; {translated} through SNAT"""
 
 
 class Failed(Exception):
@@ -57,15 +58,14 @@ class Demo:
     def __init__(self, arguments, screen):
         self.arguments, self.screen = arguments, screen
         self.dwell = 0.3 if arguments.quick else 1.5  # seconds for people to watch in
-        self.number, self.lab = 0, None
+        self.number, self.lab, self.vmmig = 0, None, None
 
     @contextlib.contextmanager
     def step(self, title):
         """One numbered step: its result is a list of lines that replaces what was drawn; a failure says its name."""
         self.number += 1
-        head = f"{self.screen.paint(str(self.number), BOLD)}  {self.screen.paint(pad(title, 17), BOLD)}"
-        if self.screen.live:
-            self.screen.draw([head + self.screen.paint("...", DIM)])
+        head = self.screen.paint(f"{self.number}  {pad(title, 16)}", BOLD)
+        self.screen.draw([head + self.screen.paint("...", DIM)])
         result = []
         try:
             yield head, result
@@ -73,16 +73,15 @@ class Demo:
             raise Failed(f"step {self.number} ({title}) failed: {error}") from error
         self.screen.say(head + result[0])
         for line in result[1:]:
-            self.screen.say(" " * 20 + line)
+            self.screen.say(f"   {line}")
 
     def run(self):
-        say, paint = self.screen.say, self.screen.paint
-        say(paint("A VM moves between two hosts, each behind a strict firewall. Its TCP connections must live on.", BOLD))
+        self.screen.say(self.screen.paint("A VM moves to a host behind another firewall. Do its TCP connections live on?", BOLD))
         control = self.control()
         with Lab() as self.lab:
             try:
                 floor, tour = self.tour()
-                say()
+                self.screen.say()
                 self.close(control, tour, floor)
                 if self.arguments.keep:
                     self.keep()
@@ -90,39 +89,39 @@ class Demo:
                 if not isinstance(error, KeyboardInterrupt):
                     self.keep_logs()
                 raise
-        return self.summary(control, tour)
+        return summary(control, tour, floor)
 
     # The steps
 
     def control(self):
         """The negative control, in a network of its own."""
-        with self.step("without vmmig") as (_, result), Lab(agents=False) as lab:
+        with self.step("without vmmig") as (head, result), Lab(agents=False) as lab:
             workload = Workload(lab, self.arguments.connections)
-            self.screen.say()
-            self.screen.say(PICTURE.format(connections=workload.connections, translated=workload.translated))
-            self.screen.say()
+            self.screen.say("\n" + PICTURE.format(connections=workload.connections, translated=workload.translated) + "\n")
+            self.screen.draw([head + "the VM moves a to b; does any connection answer there?"])
             trip = trips.without_vmmig(lab, workload, 2 if self.arguments.quick else 3)
             dead = trip.connections - trip.alive
-            result.append(f"the VM moved a to b: {self.screen.paint(f'{dead} of {trip.connections} connections died', RED)},")
-            result.append(f"firewall b dropped {trip.invalid} packets as invalid")
+            died = self.screen.paint(f"{dead} of {trip.connections} connections died", RED)
+            result += [f"a to b: {died};", f"firewall b dropped {trip.invalid} of their packets as invalid"]
         return trip
 
     def tour(self):
         """There and back with vmmig: the lab's own floor, and both trips."""
         with self.step("start vmmig") as (_, result):
             started = time.monotonic()
-            vmmig = Vmmig(self.lab).start()
+            self.vmmig = Vmmig(self.lab).start()
             workload = Workload(self.lab, self.arguments.connections)
             result.append(f"4 snmpd (SNMPv3 authPriv), 4 vmmigd, vmmig serve: {time.monotonic() - started:.1f} s")
+        self.screen.draw([self.screen.paint("   measuring what the lab's move costs by itself ...", DIM)])
         floor = statistics.median(trips.floor_ms(self.lab, workload) for _ in range(1 if self.arguments.quick else 3))
-        return floor, [self.trip(vmmig, workload) for _ in range(2)]
+        return floor, [self.trip(workload) for _ in range(2)]
 
-    def trip(self, vmmig, workload):
+    def trip(self, workload):
         source, destination = self.lab.vm_site, trips.OTHER[self.lab.vm_site]
         with self.step(f"vmmig, {source} to {destination}") as (head, result):
             watch = Watch(self.screen, self.lab, head, source, destination)
-            hypervisor = Hypervisor(self.lab, vmmig, told=watch.told)
-            trip = trips.with_vmmig(self.lab, vmmig, hypervisor, workload, watch, self.dwell)
+            hypervisor = Hypervisor(self.lab, self.vmmig, told=watch.told)
+            trip = trips.with_vmmig(self.lab, self.vmmig, hypervisor, workload, watch, self.dwell)
             alive = f"{trip.alive} of {trip.connections} connections live"
             result.append(f"{self.screen.paint(alive, GREEN if trip.survived else RED)}; "
                           f"{trip.rows} rows moved, {trip.left} left behind")
@@ -134,36 +133,24 @@ class Demo:
     def close(self, control, tour, floor):
         there, back = tour
         rows = [["connections alive", *(f"{t.alive} of {t.connections}" for t in (control, there, back))],
-                ["invalid packets, dropped", *(str(t.invalid) for t in (control, there, back))],
+                ["packets dropped as invalid", *(str(t.invalid) for t in (control, there, back))],
                 ["rows moved", "0", *(str(t.rows) for t in tour)],
-                ["added blackout", "-", *(f"{t.blackout:.0f} ms" for t in tour)],
-                ["longest silence", "for good", *(f"{t.silence} ms" for t in tour), f"the move alone: {floor:.0f} ms"]]
-        self.screen.say(self.screen.paint(table(["", "without", "a to b", "b to a"], [row[:4] for row in rows])[0], BOLD))
-        for line, row in zip(table(["", "without", "a to b", "b to a"], [row[:4] for row in rows])[1:], rows):
-            self.screen.say(line + (self.screen.paint(f"   ({row[4]})", DIM) if len(row) > 4 else ""))
-        self.screen.say()
-
-    def summary(self, control, tour):
-        """The facts for a script."""
-        return {
-            "survived": all(trip.survived for trip in tour),
-            "controlDied": control.alive == 0 and control.invalid > 0,
-            "connections": tour[0].connections,
-            "invalidPackets": sum(trip.invalid for trip in tour),
-            "rowsMoved": sum(trip.rows for trip in tour),
-            "addedBlackoutMs": round(max(trip.blackout for trip in tour), 1),
-            "longestSilenceMs": max(trip.silence for trip in tour),
-            "stopBeforeRead": all(trip.before("stop", "lastRead") for trip in tour),
-            "readBeforeCommit": all(trip.before("lastRead", "commit") for trip in tour),
-            "commitBeforeResume": all(trip.before("commit", "resume") for trip in tour),
-        }
+                ["added blackout (stop to release)", "-", *(f"{t.blackout:.0f} ms" for t in tour)],
+                ["longest silence of an application", "for good", *(f"{t.silence} ms" for t in tour)],
+                ["  with the lab's move alone", "", *2 * [f"{floor:.0f} ms"]]]
+        head, *lines = table(["", "without", "a to b", "b to a"], rows)
+        self.screen.say("\n".join([self.screen.paint(head, BOLD), *lines, ""]))
 
     def keep(self):
         """Leave everything as it is, for somebody who wants to look around."""
         names = {name: namespace.full for name, namespace in self.lab.ns.items()}
-        self.screen.say("The network stays up until Ctrl-C. To look around in it:")
-        self.screen.say(f"  ip netns exec {names['fw-a']} conntrack -L")
-        self.screen.say(f"  ip netns exec {names['mgr']} env {self.lab.manager.shell()} snmpwalk tcp:10.9.0.11 1.3.6.1.4.1.32473")
+        manager = f"  ip netns exec {names['mgr']} env {self.lab.manager.shell()}"
+        self.screen.say("\n".join([
+            "The network stays up until Ctrl-C. To look around in it:",
+            f"  ip netns exec {names['fw-a']} conntrack -L",
+            f"{manager} {program('vmmig')} show tcp:{DEVICES['fw-a']} tcpconn",
+            f"{manager} {program('vmmig')} journal --config {self.vmmig.conf}",
+            f"{manager} snmpwalk tcp:{DEVICES['fw-a']} {MIB_ROOT}"]))
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()
 
@@ -172,6 +159,23 @@ class Demo:
         for log in glob.glob(os.path.join(self.lab.directory, "*.log")):
             shutil.copy(log, directory)
         self.screen.say(f"The logs of all programs are in {directory}.")
+
+
+def summary(control, tour, floor):
+    """The facts for a script."""
+    return {
+        "survived": all(trip.survived for trip in tour),
+        "controlDied": control.alive == 0 and control.invalid > 0,
+        "connections": tour[0].connections,
+        "invalidPackets": sum(trip.invalid for trip in tour),
+        "rowsMoved": sum(trip.rows for trip in tour),
+        "addedBlackoutMs": round(max(trip.blackout for trip in tour), 1),
+        "longestSilenceMs": max(trip.silence for trip in tour),
+        "floorSilenceMs": round(floor),
+        "stopBeforeRead": all(trip.before("stop", "lastRead") for trip in tour),
+        "readBeforeCommit": all(trip.before("lastRead", "commit") for trip in tour),
+        "commitBeforeResume": all(trip.before("commit", "resume") for trip in tour),
+    }
 
 
 def verdict(facts):
@@ -193,9 +197,11 @@ def main():
         facts = Demo(arguments, screen).run()
     except (Failed, privilege.LabError) as error:
         screen.say(screen.paint(f"The demo could not run to its end: {error}", RED))
+        if arguments.json:
+            print(json.dumps({"survived": False, "error": str(error)}), flush=True)
         return 1
     except KeyboardInterrupt:
-        screen.say("Interrupted; everything is cleaned up.")
+        screen.say("Interrupted. Nothing of the demo is left.")
         return 130
     faults = verdict(facts)
     for fault in faults:

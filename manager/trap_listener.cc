@@ -123,7 +123,8 @@ class NetSnmpTrapListener final : public TrapListener {
   std::set<std::string> authorized_;
   Handler handler_;
   std::vector<std::unique_ptr<Socket>> sockets_;
-  std::string source_;  // of the datagram that is being read
+  std::string source_;          // of the datagram that is being read
+  unsigned outsideWindow_ = 0;  // usmStatsNotInTimeWindows before it
   Counters counters_;
   DropLog drops_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
@@ -167,6 +168,7 @@ void NetSnmpTrapListener::readable(Socket& socket) {
 int NetSnmpTrapListener::beforeParse(netsnmp_session* session, netsnmp_transport* transport, void* source, int size) {
   auto& owner = *static_cast<Socket*>(session->callback_magic)->owner;
   owner.source_ = "an unknown address";
+  owner.outsideWindow_ = snmp_get_statistic(STAT_USMSTATSNOTINTIMEWINDOWS);
   if (!transport->f_fmtaddr) return 1;
   // "UDP: [10.9.0.21]:4711->[10.9.0.1]:162"
   std::unique_ptr<char, decltype(&std::free)> text{transport->f_fmtaddr(transport, source, size), &std::free};
@@ -180,9 +182,11 @@ int NetSnmpTrapListener::afterParse(netsnmp_session* session, netsnmp_pdu*, int 
   if (!failed) return 1;
   auto& owner = *static_cast<Socket*>(session->callback_magic)->owner;
   int error = session->s_snmp_errno;
-  // How a sender learns our engine ID and time (RFC 3414 section 4): answered by the library, and no fault.
-  bool discovery = error == SNMPERR_UNKNOWN_ENG_ID || error == SNMPERR_USM_UNKNOWNENGINEID ||
-                   error == SNMPERR_NOT_IN_TIME_WINDOW || error == SNMPERR_USM_NOTINTIMEWINDOW;
+  // How a sender learns our engine ID and time (RFC 3414 section 4): answered by the library, and no fault. The library goes on
+  // to parse what it has not decrypted, and its error is then about that.
+  bool discovery = snmp_get_statistic(STAT_USMSTATSNOTINTIMEWINDOWS) != owner.outsideWindow_ || error == SNMPERR_UNKNOWN_ENG_ID ||
+                   error == SNMPERR_USM_UNKNOWNENGINEID || error == SNMPERR_NOT_IN_TIME_WINDOW ||
+                   error == SNMPERR_USM_NOTINTIMEWINDOW;
   if (discovery)
     log::debug("engine discovery from " + owner.source_);
   else

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "mibs/image_table.h"
 #include "mibs/tcp_conn_table.h"
+#include "subagent/capacity_watch.h"
 #include "subagent/linux_back_end.h"
 #include "subagent/memory_back_end.h"
 
@@ -64,7 +65,11 @@ VmContext Agent::vmContext() {
 }
 
 std::vector<RowStore*> Agent::startDevice(const Options& options) {
-  backEnd_ = makeBackEnd(options, loop_);
+  auto exceeded = [this] {
+    log::warning("this device is full with " + std::to_string(backEnd_->maxRows()) + " rows, and refuses more");
+    notifier_.send(mib::Notification::capacityExceeded, AnyRow{scalars()});
+  };
+  backEnd_ = std::make_unique<CapacityWatch>(makeBackEnd(options, loop_), exceeded);
   transfers_ = std::make_unique<TransferEngine>(loop_, registry_, *backEnd_, notifier_, stateFile_, transferLimits);
   configureVms(options);
   pruneStateFile();

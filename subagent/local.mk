@@ -10,6 +10,7 @@ libsubagent_a_SOURCES = \
   subagent/agentx_agent.cc subagent/agentx_agent.h \
   subagent/agentx_notifier.cc subagent/agentx_notifier.h \
   subagent/back_end.h \
+  subagent/capacity_watch.cc subagent/capacity_watch.h \
   subagent/device_table_store.cc subagent/device_table_store.h \
   subagent/notifier.h \
   subagent/options.cc subagent/options.h \

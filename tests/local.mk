@@ -52,14 +52,16 @@ tests_fuzz_fuzz_index_LDADD = libmibs.a libcommon.a $(CRYPTO_LIBS)
 tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz_json.cc tests/fuzz/fuzz_main.cc tests/fuzz/fuzz_main.h tests/unit/random_row.h
 tests_fuzz_fuzz_json_LDADD = libmibs.a libcommon.a $(CRYPTO_LIBS)
 # The handler and the stores of the agent.
-check_PROGRAMS += tests/unit/test_options tests/unit/test_request_handler tests/unit/test_set_transaction tests/unit/test_stores
-TESTS += tests/unit/test_options tests/unit/test_request_handler tests/unit/test_set_transaction tests/unit/test_stores
+check_PROGRAMS += tests/unit/test_capacity_watch tests/unit/test_options tests/unit/test_request_handler tests/unit/test_set_transaction tests/unit/test_stores
+TESTS += tests/unit/test_capacity_watch tests/unit/test_options tests/unit/test_request_handler tests/unit/test_set_transaction tests/unit/test_stores
 tests_unit_test_options_SOURCES = tests/unit/test_options.cc
 tests_unit_test_options_LDADD = libsubagent.a -lboost_program_options $(unit_ldadd)
 tests_unit_test_request_handler_SOURCES = tests/unit/test_request_handler.cc tests/unit/memory_store.h
 tests_unit_test_request_handler_LDADD = libsubagent.a $(unit_ldadd)
 tests_unit_test_set_transaction_SOURCES = tests/unit/test_set_transaction.cc tests/unit/memory_store.h
 tests_unit_test_set_transaction_LDADD = libsubagent.a $(unit_ldadd)
+tests_unit_test_capacity_watch_SOURCES = tests/unit/test_capacity_watch.cc
+tests_unit_test_capacity_watch_LDADD = $(SUBAGENT_LIBS) $(unit_ldadd)
 tests_unit_test_stores_SOURCES = tests/unit/test_stores.cc
 tests_unit_test_stores_LDADD = $(SUBAGENT_LIBS) $(unit_ldadd)
 
@@ -134,6 +136,7 @@ tests_traffic_traffic_SOURCES = \
   tests/traffic/totals.h \
   tests/traffic/traffic.cc
 system_tests = \
+  tests/system/test_demo.py \
   tests/system/test_kill.py \
   tests/system/test_lab.py \
   tests/system/test_linux_rows.py \

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A back end that passes everything on to another, and tells when that one is full (vmMigCapacityExceeded): once when it begins, and
+// again only after a row was taken in between.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "subagent/back_end.h"
+
+namespace vmmig {
+
+class CapacityWatch final : public BackEnd {
+ public:
+  CapacityWatch(std::unique_ptr<BackEnd> backEnd, std::function<void()> exceeded);
+  ~CapacityWatch() override;
+
+  std::string_view name() const override { return backEnd_->name(); }
+  Bits<Capability> capabilities() const override { return backEnd_->capabilities(); }
+  HealthReport health() override { return backEnd_->health(); }
+  std::uint32_t maxRows() override { return backEnd_->maxRows(); }
+  std::uint32_t rows() override { return backEnd_->rows(); }
+  std::span<TableBackEnd* const> tables() override { return tables_; }
+  Status block(const Vm& vm) override { return backEnd_->block(vm); }
+  void unblock(const Uuid& vm) override { backEnd_->unblock(vm); }
+  bool isBlocked(const Uuid& vm) const override { return backEnd_->isBlocked(vm); }
+
+ private:
+  class Table;
+  void observe(const BatchResult& created);
+
+  std::unique_ptr<BackEnd> backEnd_;
+  std::function<void()> exceeded_;
+  bool full_ = false;
+  std::vector<std::unique_ptr<Table>> owned_;
+  std::vector<TableBackEnd*> tables_;
+};
+
+}  // namespace vmmig

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A full device says so once an episode.
+#include <gtest/gtest.h>
+
+#include "mibs/tcp_conn_table.h"
+#include "subagent/capacity_watch.h"
+#include "subagent/memory_back_end.h"
+
+namespace vmmig {
+namespace {
+
+class CapacityWatchTest : public testing::Test {
+ protected:
+  static constexpr std::uint32_t room = 2;
+
+  CapacityWatchTest() : watch_(std::make_unique<MemoryBackEnd>(room), [this] { ++told_; }) {
+    vm_.uuid.octets[15] = 1;
+    vm_.addresses = {*parseInetAddress("10.1.0.5")};
+  }
+  TableBackEnd& table() { return *watch_.tables().front(); }
+  AnyRow row(std::uint16_t port) const {
+    TcpConnRow row;
+    row.uuid = vm_.uuid;
+    row.localAddress = vm_.addresses.front();
+    row.localPort = port;
+    row.remAddress = *parseInetAddress("192.0.2.9");
+    row.remPort = 80;
+    row.timeout = 60;
+    return row;
+  }
+  BatchResult create(std::uint16_t port) {
+    std::vector<AnyRow> rows{row(port)};
+    return table().create(vm_, rows);
+  }
+  void remove(std::uint16_t port) {
+    std::vector<AnyRow> rows{row(port)};
+    EXPECT_FALSE(table().remove(vm_, rows).error);
+  }
+
+  Vm vm_;
+  int told_ = 0;
+  CapacityWatch watch_;
+};
+
+TEST_F(CapacityWatchTest, saysNothingWhileThereIsRoom) {
+  for (std::uint16_t port = 1; port <= room; ++port) EXPECT_EQ(create(port).done, 1u);
+  EXPECT_EQ(told_, 0);
+}
+
+TEST_F(CapacityWatchTest, tellsOnceHoweverManyRowsAreRefused) {
+  for (std::uint16_t port = 1; port <= room + 3; ++port) create(port);
+  EXPECT_EQ(told_, 1);
+}
+
+TEST_F(CapacityWatchTest, tellsAgainAfterThereWasRoom) {
+  for (std::uint16_t port = 1; port <= room + 1; ++port) create(port);
+  remove(1);
+  EXPECT_EQ(create(1).done, 1u);
+  create(9);
+  EXPECT_EQ(told_, 2);
+}
+
+TEST_F(CapacityWatchTest, aRefusalForAnotherReasonIsNoCapacity) {
+  create(1);
+  create(1);
+  EXPECT_EQ(told_, 0);
+}
+
+}  // namespace
+}  // namespace vmmig
