@@ -77,6 +77,7 @@ def with_vmmig(lab, vmmig, hypervisor, workload, watch, watch_seconds):
     trip.left = len(lab.conntrack_rows(source))
     migration = vmmig.latest()
     if migration is None or migration.state != "moved":
-        raise LabError("vmmig serve " + (f"says '{migration.state}': {migration.reason}" if migration else "noticed no migration"))
+        says = f"says '{migration.state}': {migration.reason}" if migration else "noticed no migration"
+        raise LabError(f"vmmig serve {says}")
     trip.rows, trip.marks, trip.blackout = migration.rows, migration.marks_ms, migration.blackout_ms
     return trip

@@ -12,6 +12,8 @@ UNDER_WAY = ("tracking", "freezing", "frozen", "prepared", "committing", "commit
 PHASES = {"preCopy": "the VM runs, its memory is being copied",
           "stopped": "the VM stands still, held until its connections have moved",
           "resumed": "the VM runs"}
+MOMENTS = {"stop": "stop", "blocked": "block", "lastRead": "read", "commit": "commit", "release": "release",
+           "resume": "resume"}
 
 
 class Watch:
@@ -63,5 +65,5 @@ class Watch:
 
 def timeline(marks_ms):
     """"stop 0 | read 4 | commit 9 | release 11 | resume 52 ms" of a journal's moments."""
-    names = {"stop": "stop", "blocked": "block", "lastRead": "read", "commit": "commit", "release": "release", "resume": "resume"}
-    return " | ".join(f"{short} {marks_ms[mark]:.0f}" for mark, short in names.items() if mark in marks_ms) + " ms"
+    moments = [f"{name} {marks_ms[mark]:.0f}" for mark, name in MOMENTS.items() if mark in marks_ms]
+    return " | ".join(moments) + " ms"

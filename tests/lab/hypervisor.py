@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the hook scripts of two hypervisors do during a live migration: tell each phase with `vmmig phase`, and wait where held."""
+"""What two hypervisors' hook scripts do in a live migration: tell each phase with `vmmig phase`, and wait where held."""
 
 from .topology import VM_MAC
 

@@ -3,6 +3,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,7 +53,10 @@ def test_when_a_step_fails_it_says_which_and_keeps_the_logs(demo, tmp_path):
     output, story = process.communicate(timeout=60)
     assert process.returncode == 1
     assert json.loads(output.splitlines()[-1])["survived"] is False
-    assert "step 2 (start vmmig) failed" in story and "The logs of all programs are in" in story
+    assert "step 2 (start vmmig) failed" in story
+    logs = re.search(r"The logs of all programs are in (\S+)\.", story)[1]
+    assert any("snmpd" in name for name in os.listdir(logs))
+    shutil.rmtree(logs)
 
 
 def test_an_interrupt_leaves_nothing_behind(demo):
