@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/program_options/parsers.hpp>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <set>
@@ -225,7 +226,9 @@ Result<Inventory> Inventory::parse(std::istream& in, const std::string& file) {
 
 Result<Inventory> Inventory::read(const std::string& file) {
   std::ifstream in{file};
-  if (!in) return failure(SnmpStatus::badValue, file + " cannot be read; name the configuration with --config FILE");
+  // A directory can be opened, and reads as empty.
+  if (!in || std::filesystem::is_directory(file))
+    return failure(SnmpStatus::badValue, file + " cannot be read; name the configuration with --config FILE");
   return parse(in, file);
 }
 

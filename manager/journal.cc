@@ -180,10 +180,38 @@ Result<std::unique_ptr<Journal>> Journal::tryOpen(const std::string& path, bool&
   return std::unique_ptr<Journal>{new Journal{std::move(database)}};
 }
 
+namespace {
+
+/// Whatever else happened to it: a database begins so (https://www.sqlite.org/fileformat.html section 1.3).
+bool isDatabase(const std::string& path) {
+  constexpr std::string_view magic{"SQLite format 3\0", 16};
+  std::string head(magic.size(), '\0');
+  std::ifstream in{path, std::ios::binary};
+  in.read(head.data(), static_cast<std::streamsize>(head.size()));
+  return head == magic;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Journal>> Journal::openToRead(const std::string& path) {
+  sqlite3* raw = nullptr;
+  int code = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
+  Database database{raw};
+  if (code != SQLITE_OK) return failure("the journal " + path + " cannot be read: " + sqlite3_errmsg(raw));
+  sqlite3_busy_timeout(raw, 2000);
+  Statement read{raw, "PRAGMA user_version"};
+  auto row = read.next();
+  if (!row) return failure("the journal " + path + " cannot be read: " + row.error().text);
+  if (!*row || read.number(0) != schemaVersion)
+    return failure(path + " is no journal of this vmmig; name another with --journal");
+  return std::unique_ptr<Journal>{new Journal{std::move(database)}};
+}
+
 Result<std::unique_ptr<Journal>> Journal::open(const std::string& path) {
   bool isDamaged = false;
   auto journal = tryOpen(path, isDamaged);
   if (journal || !isDamaged) return journal;
+  if (!isDatabase(path)) return failure(path + " is no journal but another kind of file; name another, or move it away");
   auto aside = path + ".damaged-" + std::to_string(microsecondsOf<std::chrono::system_clock>() / 1'000'000);
   if (std::rename(path.c_str(), aside.c_str()) != 0) return journal;
   // Its log and index belong to it.

@@ -59,8 +59,11 @@ struct JournalEvent {
 
 class Journal {
  public:
-  /// Creates the file when there is none; one that is damaged is put aside (and said), never deleted. ":memory:" keeps nothing.
+  /// Creates the file when there is none; one that is damaged is put aside (and said), never
+  /// deleted; a file that is no SQLite database is somebody else's, and refused. ":memory:" keeps nothing.
   static Result<std::unique_ptr<Journal>> open(const std::string& path);
+  /// Changes nothing, and makes no file.
+  static Result<std::unique_ptr<Journal>> openToRead(const std::string& path);
   ~Journal();
 
   Result<std::int64_t> begin(const JournalPlan& plan);

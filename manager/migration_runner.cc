@@ -69,8 +69,10 @@ void MigrationRunner::begin() {
   feed(PhaseSeen{setup_.plan.destinationHost, row});
 }
 
-void MigrationRunner::seen(const std::string& host, const PhaseRow& row) {
-  if (isBetween(row, setup_.plan.sourceHost, setup_.plan.destinationHost)) feed(PhaseSeen{host, row});
+bool MigrationRunner::seen(const std::string& host, const PhaseRow& row) {
+  bool isOurs = isBetween(row, setup_.plan.sourceHost, setup_.plan.destinationHost);
+  if (isOurs) feed(PhaseSeen{host, row});
+  return isOurs;
 }
 
 void MigrationRunner::abort(std::string reason) { feed(OperatorAbort{std::move(reason)}); }

@@ -50,7 +50,7 @@ class MigrationRunner {
   /// Until it is over and no request is under way.
   Task<migration::Outcome> run();
   /// A phase that came as a notification.
-  void seen(const std::string& host, const PhaseRow& row);
+  bool seen(const std::string& host, const PhaseRow& row);
   void abort(std::string reason);
 
   const migration::State& state() const { return state_; }

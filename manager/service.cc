@@ -97,8 +97,10 @@ void Service::phase(const std::string& host, const PhaseRow& row) {
   bool isFree = !running_.contains(row.uuid) && !recovering_.contains(row.uuid);
   if (isFree && isUnderWay(row)) begin(host, row);
   if (isFree && row.phase == Phase::resumed) recoverLeft(row.uuid, row);
-  if (auto found = running_.find(row.uuid); found != running_.end()) found->second->seen(host, row);
-  seen = seenOf(row);
+  auto found = running_.find(row.uuid);
+  bool isTaken = found != running_.end() && found->second->seen(host, row);
+  // What nobody could take yet belongs to the VM's next migration; the next poll brings it again.
+  if (isFree || isTaken) seen = seenOf(row);
 }
 
 void Service::begin(const std::string& host, const PhaseRow& row) {

@@ -28,6 +28,8 @@ bool goesBack(const PhaseRow& row) {
 /// How to go on with what was left; nothing: by a new migration with a newer epoch.
 std::optional<How> decide(const JournalMigration& old, const std::optional<PhaseRow>& phase, bool committed) {
   if (old.plan.now) return committed ? How::resumed : How::takeBack;
+  // The host does not know any more where the VM runs: the destination's rows tell, at its deadline.
+  if (!phase && committed) return How::wait;
   if (!phase || goesBack(*phase)) return How::takeBack;
   if (!committed || isUnderWay(*phase)) return std::nullopt;
   return phase->phase == Phase::resumed ? How::resumed : How::wait;

@@ -46,6 +46,10 @@ class TableBackEnd {
   /// Does this row move with its VM? (A bare SYN_SENT does not: the SYN is sent again, and a copied row hangs.)
   virtual bool moves(const AnyRow&) const { return true; }
 
+  /// The address at the row's other end, unset when it has none: where that is another VM of this device, the row is that VM's as
+  /// well, and stays when only one of them leaves.
+  virtual InetAddress peerOf(const AnyRow&) const { return {}; }
+
   /// Makes rows; one that exists already under the same index is an error (inconsistentName) for that row.
   virtual BatchResult create(const Vm& vm, std::span<const AnyRow> rows) = 0;
   /// Changes a row that exists in place where the device can; else deletes and creates it. Errors: inconsistentName.

@@ -12,6 +12,7 @@ class CapacityWatch::Table final : public TableBackEnd {
   Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) override { return table_.find(vm, key); }
   Status check(const Vm& vm, const AnyRow& row) override { return table_.check(vm, row); }
   bool moves(const AnyRow& row) const override { return table_.moves(row); }
+  InetAddress peerOf(const AnyRow& row) const override { return table_.peerOf(row); }
   BatchResult create(const Vm& vm, std::span<const AnyRow> rows) override {
     auto result = table_.create(vm, rows);
     watch_.observe(result);

@@ -29,7 +29,8 @@ Result<std::vector<image::Record>> ImageStaging::check(std::uint32_t number, con
   if (!records) return records;
   if (endOf(*records) && !chunks_.empty() && (endNumber_ || chunks_.rbegin()->first > number))
     return failure(SnmpStatus::inconsistentValue, "it has an end mark, but is not the last chunk");
-  if (rows_.size() + records->size() > limits_.maxRows)
+  // Those that wait for an earlier chunk count as well.
+  if (records_ + records->size() > limits_.maxRows)
     return failure(SnmpStatus::resourceUnavailable, "this device takes " + std::to_string(limits_.maxRows) + " rows of an image");
   return records;
 }
@@ -38,6 +39,7 @@ void ImageStaging::take(std::uint32_t number, const std::string& data, Clock::ti
   auto records = image::readChunk(vm_, data);
   if (!records || !chunks_.try_emplace(number, data).second) return;
   octets_ += data.size();
+  records_ += records->size();
   if (const auto* end = endOf(*records); end && !endNumber_) {
     endNumber_ = number;
     end_ = *end;

@@ -45,6 +45,7 @@ class ImageStaging {
   const TransferLimits& limits_;
   std::map<std::uint32_t, std::string> chunks_;
   std::uint64_t octets_ = 0;
+  std::size_t records_ = 0;  // of all chunks
   std::uint32_t inOrder_ = 0;
   std::uint64_t octetsInOrder_ = 0;
   std::optional<std::uint32_t> endNumber_;

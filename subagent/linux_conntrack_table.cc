@@ -79,7 +79,9 @@ Result<std::optional<AnyRow>> LinuxTcpConnTable::find(const Vm& vm, const AnyRow
   auto netlink = socket();
   if (!netlink) return failure(netlink.error());
   const auto& wanted = key.as<TcpConnRow>();
-  if (!vm.owns(wanted.localAddress) || wanted.remAddress.type != wanted.localAddress.type) return std::nullopt;
+  bool canBe =
+      vm.owns(wanted.localAddress) && wanted.remAddress.type == wanted.localAddress.type && wanted.remAddress.isConsistent();
+  if (!canBe) return std::nullopt;
   alignas(nlmsghdr) char buffer[conntrackMessageSize];
   auto* request = beginConntrackMessage(buffer, IPCTNL_MSG_CT_GET, NLM_F_ACK, familyOf(wanted));
   putKey(request, wanted);
@@ -118,6 +120,8 @@ Status LinuxTcpConnTable::check(const Vm& vm, const AnyRow& any) {
 }
 
 bool LinuxTcpConnTable::moves(const AnyRow& row) const { return row.as<TcpConnRow>().state != TcpState::synSent; }
+
+InetAddress LinuxTcpConnTable::peerOf(const AnyRow& row) const { return row.as<TcpConnRow>().remAddress; }
 
 BatchResult LinuxTcpConnTable::create(const Vm& vm, std::span<const AnyRow> rows) {
   std::size_t done = 0;

@@ -31,6 +31,7 @@ class LinuxTcpConnTable final : public TableBackEnd {
   Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) override;
   Status check(const Vm& vm, const AnyRow& row) override;
   bool moves(const AnyRow& row) const override;
+  InetAddress peerOf(const AnyRow& row) const override;
   BatchResult create(const Vm& vm, std::span<const AnyRow> rows) override;
   Status replace(const Vm& vm, const AnyRow& row) override;
   BatchResult remove(const Vm& vm, std::span<const AnyRow> keys) override;

@@ -37,6 +37,13 @@ Result<bool> isLearning(NetlinkSocket& socket, const TcpConnRow& key) {
 
 }  // namespace
 
+LinuxWindowLearning::~LinuxWindowLearning() {
+  loop_.cancel(timer_);
+  auto socket = NetlinkSocket::open();
+  for (auto& [key, entry] : entries_) entry.longest = {};
+  while (socket && !entries_.empty() && look(*socket)) continue;
+}
+
 LinuxWindowLearning::Key LinuxWindowLearning::keyOf(const TcpConnRow& row) {
   return {row.zone, {row.localAddress, row.localPort}, {row.remAddress, row.remPort}};
 }

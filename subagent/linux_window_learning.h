@@ -20,7 +20,8 @@ class LinuxWindowLearning {
   explicit LinuxWindowLearning(EventLoop& loop) : loop_(loop) {}
   LinuxWindowLearning(const LinuxWindowLearning&) = delete;
   LinuxWindowLearning& operator=(const LinuxWindowLearning&) = delete;
-  ~LinuxWindowLearning() { loop_.cancel(timer_); }
+  /// Who does not wait for the rest makes them strict at once, rather than leave them lenient for good.
+  ~LinuxWindowLearning();
 
   /// The row as the kernel is to get it.
   static TcpConnRow lenient(TcpConnRow row);

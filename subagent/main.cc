@@ -30,6 +30,11 @@ int run(const Options& options) {
     log::error(checked.error().text);
     return EXIT_FAILURE;
   }
+  auto lock = lockStateDirectory(options.stateDirectory);
+  if (!lock) {
+    log::error(lock.error().text);
+    return EXIT_FAILURE;
+  }
   // Standard error stays: it is the log.
   if (!options.foreground && ::daemon(0, 1) != 0) {
     log::error("cannot go to the background; start vmmigd with -f");

@@ -34,6 +34,8 @@ class MemoryBackEnd::TcpTable final : public TableBackEnd {
   explicit TcpTable(MemoryBackEnd& device) : device_(device) {}
   const TableInfo& table() const override { return TableOf<TcpConnRow>::info; }
 
+  InetAddress peerOf(const AnyRow& row) const override { return row.as<TcpConnRow>().remAddress; }
+
   std::unique_ptr<RowCursor> read(const Vm& vm) override {
     return std::make_unique<SnapshotCursor>(device_.firewall_.rowsOf(vm));
   }

@@ -5,6 +5,7 @@
 
 #include <boost/program_options.hpp>
 #include <climits>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -95,7 +96,8 @@ Status readFile(const po::options_description& keys, const Options& options, boo
   std::ifstream file{options.configFile};
   // The default file need not exist.
   if (!file && !isNamed && ::access(options.configFile.c_str(), F_OK) != 0) return {};
-  if (!file)
+  // A directory can be opened, and reads as empty.
+  if (!file || std::filesystem::is_directory(options.configFile))
     return failure("the configuration file " + options.configFile + " cannot be read; check that it exists, and its mode");
   try {
     po::store(po::parse_config_file(file, keys), words);

@@ -58,6 +58,7 @@ Status PhaseManager::Store::check(const Change& change) {
     if (!isHeld) return {};
     return refused("vmMigPhaseRowStatus is refused: " + label(*now) + " is held; release or cancel it first");
   }
+  if (wanted.uuid.isNil()) return failure(SnmpStatus::noCreation, "the nil UUID names no VM");
   if (!now && phases_.entries_.size() >= maxRows)
     return failure(SnmpStatus::resourceUnavailable, "no room for a phase of " + label(wanted) + ": this host keeps " +
                                                         std::to_string(maxRows) + " rows; destroy old ones");

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/start_up.h"
 
+#include <fcntl.h>
 #include <linux/capability.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +21,15 @@ Status checkStateDirectory(const std::string& directory) {
     return failure("the state directory " + directory + " is not writable: " + std::strerror(errno) +
                    "; give it to the user of vmmigd, or set state-directory");
   return {};
+}
+
+Result<UniqueFd> lockStateDirectory(const std::string& directory) {
+  auto path = directory + "/vmmigd.lock";
+  UniqueFd lock{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+  if (!lock) return failure("cannot make " + path + ": " + std::strerror(errno));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  return failure("another vmmigd uses the state directory " + directory +
+                 "; stop it, or give this one a state-directory of its own");
 }
 
 Status checkAgentxSocket(const std::string& socket) {

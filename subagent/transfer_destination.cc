@@ -46,10 +46,13 @@ Status DestinationTransfer::permitsCommit() const {
 void DestinationTransfer::begin() {
   switch (row_.operStatus) {
     case TransferOper::committing: return startUndo(TransferOper::prepared);
-    case TransferOper::committed: return startConclusion(TransferOper::prepared);
-    case TransferOper::aborting: afterUndo_ = TransferOper::prepared; return;
+    case TransferOper::committed: startConclusion(TransferOper::prepared); break;
+    case TransferOper::aborting: afterUndo_ = TransferOper::prepared; break;
     default: return prepare();
   }
+  // Or a restart would bring the older epoch back.
+  if (auto saved = save(); !saved)
+    log::error(label() + " has a new epoch, but a restart would not know it: " + saved.error().text);
 }
 
 void DestinationTransfer::prepare() {

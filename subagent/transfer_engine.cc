@@ -62,6 +62,23 @@ void TransferEngine::claim(const TransferRow& wanted) {
   auto& transfer = transfers_[indexOf(wanted.uuid)];
   if (!transfer || transfer->row().role != wanted.role) transfer = makeTransfer(context_, wanted.uuid, wanted.role);
   transfer->claim(wanted);
+  if (transfers_.size() > context_->limits.maxHistory) forgetOldest();
+}
+
+void TransferEngine::forgetOldest() {
+  const TransferRow* oldest = nullptr;
+  TransferRow row;
+  for (const auto& [index, transfer] : transfers_) {
+    if (!transfer->isFinal() || (oldest && !(transfer->row().finishedTime < row.finishedTime))) continue;
+    row = transfer->row();
+    oldest = &row;
+  }
+  if (oldest) erase(row.uuid);
+}
+
+std::uint32_t TransferEngine::deletedEpoch(const Uuid& vm) const {
+  auto found = deletedEpochs_.find(vm);
+  return found == deletedEpochs_.end() ? 0 : found->second;
 }
 
 void TransferEngine::erase(const Uuid& vm) {
@@ -71,6 +88,10 @@ void TransferEngine::erase(const Uuid& vm) {
   if (auto saved = context_->stateFile.save(); !saved)
     log::error("A transfer was deleted, but not for good: " + saved.error().text);
   found->second->detach();
+  // Bounded: of thousands of VMs that are gone any may be forgotten.
+  constexpr std::size_t mostEpochs = 16'384;
+  if (deletedEpochs_.size() >= mostEpochs) deletedEpochs_.erase(deletedEpochs_.begin());
+  deletedEpochs_[vm] = found->second->row().epoch;
   transfers_.erase(found);
 }
 

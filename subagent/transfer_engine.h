@@ -42,10 +42,15 @@ class TransferEngine {
   const Limits& limits() const { return context_->limits; }
   void claim(const TransferRow& wanted);
   void erase(const Uuid& vm);
+  /// The epoch of the VM's transfer that was deleted, or 0: an older manager stays locked out.
+  std::uint32_t deletedEpoch(const Uuid& vm) const;
 
  private:
   std::shared_ptr<TransferContext> context_;
+  void forgetOldest();
+
   Transfers transfers_;
+  std::map<Uuid, std::uint32_t> deletedEpochs_;
   std::unique_ptr<RowStore> transferStore_;
   std::unique_ptr<RowStore> imageStore_;
 };

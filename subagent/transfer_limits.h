@@ -9,6 +9,7 @@ namespace vmmig {
 
 struct TransferLimits {
   std::uint32_t maxTransfers = 256;             // that run at a time
+  std::size_t maxHistory = 1024;                // transfers that are shown, ended ones too
   std::uint32_t maxRows = 1'000'000;            // of one image
   std::uint32_t maxChunks = 65'536;             // of one image
   std::uint64_t maxOctets = 512 * 1024 * 1024;  // of one image

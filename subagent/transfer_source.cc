@@ -169,8 +169,9 @@ Task<> SourceTransfer::release(unsigned work) {
 
 Task<Status> SourceTransfer::deleteRows(unsigned work) {
   std::vector<AnyRow> rows;
-  Visitor collect = [&rows](TableBackEnd&, const AnyRow& row) -> Status {
-    rows.push_back(row);
+  Visitor collect = [this, &rows](TableBackEnd& table, const AnyRow& row) -> Status {
+    const auto* owner = context().registry.ownerOf(table.peerOf(row));
+    if (!owner || *owner == row_.uuid) rows.push_back(row);
     return {};
   };
   auto read = co_await forEachRow(work, std::move(collect));

@@ -40,7 +40,12 @@ Status TransferStore::check(const Change& change) {
     return refused("vmMigTransferRowStatus is refused: a transfer of " + label(wanted.uuid) + " is " +
                    labelOf(transfer->row().operStatus) + "; abort it first");
   }
-  if (!transfer) return checkClaim(wanted, nullptr);
+  if (!transfer) {
+    if (auto last = engine_.deletedEpoch(wanted.uuid); wanted.epoch < last)
+      return refused("vmMigTransferEpoch " + std::to_string(wanted.epoch) + " is refused: " + label(wanted.uuid) +
+                     " had a transfer of epoch " + std::to_string(last) + "; claim it with a higher one");
+    return checkClaim(wanted, nullptr);
+  }
   if (isIdle(change)) return {};
   // Without it nobody knows which manager speaks.
   if (!change.wrote("vmMigTransferEpoch"))

@@ -138,6 +138,7 @@ tests_traffic_traffic_SOURCES = \
 system_tests = \
   tests/system/test_demo.py \
   tests/system/test_kill.py \
+  tests/system/test_kill_device.py \
   tests/system/test_lab.py \
   tests/system/test_linux_rows.py \
   tests/system/test_migration.py
@@ -152,6 +153,7 @@ EXTRA_DIST += $(system_tests) \
   tests/lab/privilege.py \
   tests/lab/procs.py \
   tests/lab/pytest_plugin.py \
+  tests/lab/scene.py \
   tests/lab/snmpd.py \
   tests/lab/stock.py \
   tests/lab/topology.py \

@@ -88,7 +88,7 @@ Task<ExitCode> run(Invocation invocation) {
   // To look must not make one.
   if (::access(file->c_str(), R_OK) != 0)
     co_return complain(ExitCode::usage, "there is no journal " + *file + " that you may read");
-  auto journal = Journal::open(*file);
+  auto journal = Journal::openToRead(*file);
   if (!journal) co_return complain(ExitCode::usage, journal.error().text);
   co_return invocation.arguments.empty() ? list(invocation, **journal) : showOne(invocation, **journal, invocation.arguments[0]);
 }

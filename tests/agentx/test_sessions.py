@@ -176,6 +176,14 @@ def test_an_agentx_socket_that_we_may_not_use_is_refused(rig):
                                                  f"unix:{rig.agentx}", before=drop)
 
 
+def test_a_second_one_on_the_same_state_is_refused(rig):
+    """It would take back what the first one is doing."""
+    rig.start_vmmigd()
+    assert "another vmmigd uses the state directory" in refusal("--back-end", "memory", "--state-directory", rig.state)
+    rig.vmmigd.kill()
+    rig.start_vmmigd()
+
+
 def processes_of(rig):
     """The ids of the processes that have this rig's state directory, which nobody else has, as an argument."""
     found = []

@@ -363,7 +363,8 @@ TEST_P(BackEndContract, SaysWhatItIs) {
 std::unique_ptr<BackEnd> makeMemory(std::uint32_t maxRows) { return std::make_unique<MemoryBackEnd>(maxRows); }
 std::unique_ptr<BackEnd> makeLinux(std::uint32_t maxRows) {
   NetworkNamespace fresh;  // lives on as the process's own
-  return makeLinuxBackEnd({.maxRows = maxRows});
+  static EventLoop loop;   // as in vmmigd
+  return makeLinuxBackEnd({.loop = &loop, .maxRows = maxRows});
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, BackEndContract,

@@ -109,8 +109,26 @@ TEST_F(JournalFile, aMigrationOfALivingManagerIsNotTakenForLeft) {
   EXPECT_EQ(stateOf(**open()->find(id)), "running");
 }
 
+TEST_F(JournalFile, aFileThatIsNoDatabaseIsLeftAlone) {
+  const std::string text = "root:x:0:0:root:/root:/bin/bash\n" + std::string(4096, 'x');
+  std::ofstream{path} << text;
+  EXPECT_FALSE(Journal::open(path));
+  EXPECT_FALSE(Journal::openToRead(path));
+  std::ifstream in{path};
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>{in}, {}), text);
+}
+
+TEST_F(JournalFile, readingNeedsAJournalAndMakesNone) {
+  EXPECT_FALSE(Journal::openToRead(path));
+  EXPECT_FALSE(std::filesystem::exists(path));
+  ASSERT_TRUE(open());
+  auto journal = Journal::openToRead(path);
+  ASSERT_TRUE(journal);
+  EXPECT_TRUE((*journal)->list(10)->empty());
+}
+
 TEST_F(JournalFile, aDamagedFileIsKeptAsideAndAFreshOneBegun) {
-  std::ofstream{path} << "this is no database, and it is long enough to be looked at as one" << std::string(4096, 'x');
+  std::ofstream{path} << "SQLite format 3" << '\0' << std::string(4096, 'x');
   log::setLevel(log::Level{0});
   auto journal = open();
   log::setLevel(log::Level::info);

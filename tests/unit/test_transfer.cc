@@ -170,6 +170,35 @@ TEST_F(TransferTest, AnOlderEpochIsRefusedAfterARestartToo) {
   EXPECT_TRUE(destination_.claim(Role::destination, 6));
 }
 
+TEST_F(TransferTest, AnOlderEpochIsRefusedAfterTheRowWasDestroyedToo) {
+  ASSERT_TRUE(source_.claim(TransferRole::source, 100));
+  ASSERT_TRUE(source_.want(Admin::abort, 100));
+  ASSERT_TRUE(reaches(source_, Oper::aborted));
+  ASSERT_TRUE(source_.destroy());
+  EXPECT_FALSE(source_.claim(TransferRole::source, 99));
+  EXPECT_TRUE(source_.claim(TransferRole::source, 100));
+}
+
+TEST_F(TransferTest, AConnectionToAVmThatStaysIsKeptAtTheSource) {
+  VmRow neighbour;
+  neighbour.uuid.octets[15] = 0x77;
+  source_.registry().put(neighbour);
+  VmAddressRow address;
+  address.uuid = neighbour.uuid;
+  address.address = connection(1).remAddress;
+  source_.registry().put(address);
+  auto elsewhere = connection(1001);
+  elsewhere.remAddress = parseInetAddress("198.51.100.7").value();
+  source_.add(connection(1000));
+  source_.add(elsewhere);
+  copyFrozen(5);
+  commit(5);
+  ASSERT_TRUE(source_.want(Admin::release, 5));
+  ASSERT_TRUE(reaches(source_, Oper::released));
+  EXPECT_EQ(packed(destination_.rows()).size(), 2u);
+  EXPECT_EQ(packed(source_.rows()), packed({connection(1000)}));
+}
+
 TEST_F(TransferTest, AHigherEpochTakesOverAtEveryStepOfTheSource) {
   addConnections(source_, 1000, 40);
   auto before = packed(source_.rows());

@@ -66,6 +66,7 @@ class FaultyTable final : public TableBackEnd {
     return real_.check(vm, row);
   }
   bool moves(const AnyRow& row) const override { return row.as<TcpConnRow>().state != TcpState::synSent; }
+  InetAddress peerOf(const AnyRow& row) const override { return real_.peerOf(row); }
   BatchResult create(const Vm& vm, std::span<const AnyRow> rows) override {
     if (faults_.beforeCreate) faults_.beforeCreate();
     for (std::size_t i = 0; i < rows.size(); ++i) {
