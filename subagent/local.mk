@@ -25,7 +25,7 @@ libsubagent_a_SOURCES = \
   subagent/vm_registry.cc subagent/vm_registry.h \
   subagent/vm_store.cc subagent/vm_store.h
 
-SUBAGENT_LIBS = libsubagent.a libmibs.a libcommon.a $(SNMP_AGENT_LIBS) $(CONNTRACK_LIBS) $(NFTABLES_LIBS) $(CRYPTO_LIBS)
+SUBAGENT_LIBS = libsubagent.a libmibs.a libcommon.a $(SNMP_AGENT_LIBS) $(MNL_LIBS) $(NFTABLES_LIBS) $(CRYPTO_LIBS)
 
 vmmigd_SOURCES = subagent/main.cc
 vmmigd_LDADD = $(SUBAGENT_LIBS) $(SYSTEMD_LIBS) -lboost_program_options

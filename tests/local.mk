@@ -71,7 +71,7 @@ EXTRA_DIST += tests/agentx/conftest.py tests/agentx/test_walk.py tests/agentx/te
 
 # The back ends: the model firewall with the draft's story, the contract of both, and Linux with real traffic.
 back_end_tests = tests/unit/test_memory_firewall tests/unit/test_back_end_contract tests/unit/test_linux_back_end
-back_end_ldadd = libsubagent.a libmibs.a libcommon.a -lgtest_main $(GTEST_LIBS) $(CONNTRACK_LIBS) $(NFTABLES_LIBS) $(CRYPTO_LIBS) \
+back_end_ldadd = libsubagent.a libmibs.a libcommon.a -lgtest_main $(GTEST_LIBS) $(MNL_LIBS) $(NFTABLES_LIBS) $(CRYPTO_LIBS) \
   -lpthread
 check_PROGRAMS += $(back_end_tests)
 TESTS += $(back_end_tests)
