@@ -9,6 +9,7 @@
 #include <set>
 
 #include "common/hex.h"
+#include "mibs/labels.h"
 
 namespace vmmig {
 
@@ -40,8 +41,7 @@ Status setSeconds(Clock::duration& field, const std::string& text, double minimu
 }
 
 Result<TransferPolicy> policyFrom(const std::string& text) {
-  for (const auto& label : Labels<TransferPolicy>::labels)
-    if (label.name == text) return static_cast<TransferPolicy>(label.number);
+  if (auto policy = fromLabel<TransferPolicy>(text)) return *policy;
   return failure("must be require or bestEffort");
 }
 

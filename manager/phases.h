@@ -4,6 +4,7 @@
 
 #include "manager/device.h"
 #include "manager/migration.h"
+#include "mibs/labels.h"
 
 namespace vmmig {
 
@@ -27,13 +28,8 @@ inline migration::SeenPhase seenOf(const PhaseRow& row) { return {row.sequence, 
 
 /// "preCopy", "stopped, held".
 inline std::string describe(const PhaseRow& row) {
-  auto labelOf = [](auto value, const auto& labels) {
-    for (const auto& label : labels)
-      if (label.number == static_cast<std::int32_t>(value)) return std::string{label.name};
-    return std::string{"?"};
-  };
-  auto text = labelOf(row.phase, Labels<Phase>::labels);
-  if (row.holdStatus != HoldStatus::none) text += ", " + labelOf(row.holdStatus, Labels<HoldStatus>::labels);
+  auto text = labelOf(row.phase);
+  if (row.holdStatus != HoldStatus::none) text += ", " + labelOf(row.holdStatus);
   return text;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "manager/backoff.h"
+#include "mibs/labels.h"
 
 namespace vmmig {
 
@@ -14,12 +15,6 @@ constexpr auto longestWait = std::chrono::seconds{60};
 
 bool isTakenBack(TransferOper oper) {
   return oper == TransferOper::aborted || oper == TransferOper::failed || oper == TransferOper::expired;
-}
-
-std::string_view labelOf(TransferOper oper) {
-  for (const auto& label : Labels<TransferOper>::labels)
-    if (label.number == static_cast<std::int32_t>(oper)) return label.name;
-  return "unknown";
 }
 
 }  // namespace
@@ -180,12 +175,11 @@ Task<Result<TransferRow>> TransferSide::waitFor(TransferOper reached, Seen seen,
       if (seen) seen(is);
       if (is.operStatus == reached || (untilAborted && isTakenBack(is.operStatus))) co_return is;
       if (isTakenBack(is.operStatus))
-        co_return failure(SnmpStatus::inconsistentValue, device_->name() + " says " + std::string{labelOf(is.operStatus)} + ": " +
+        co_return failure(SnmpStatus::inconsistentValue, device_->name() + " says " + labelOf(is.operStatus) + ": " +
                                                              (is.error.value.empty() ? "see its log" : is.error.value));
     }
     if (givenUp_ && !untilAborted) co_return failure(SnmpStatus::inconsistentValue, "it is taken back");
-    if (Clock::now() > giveUpAt)
-      co_return failure(device_->name() + " is still " + std::string{labelOf(is.operStatus)} + "; see its log");
+    if (Clock::now() > giveUpAt) co_return failure(device_->name() + " is still " + labelOf(is.operStatus) + "; see its log");
     co_await sleepFor(loop_, backoff.next());
   }
 }

@@ -4,6 +4,7 @@ libmibs_a_SOURCES = \
   mibs/device_scalars.h \
   mibs/image.cc mibs/image.h \
   mibs/image_table.h \
+  mibs/labels.h \
   mibs/phase_table.h \
   mibs/registry.cc mibs/registry.h \
   mibs/row.cc mibs/row.h \

@@ -7,6 +7,8 @@
 
 #include "common/hex.h"
 
+#include "mibs/labels.h"
+
 namespace vmmig {
 
 namespace {
@@ -14,12 +16,6 @@ namespace {
 using nlohmann::json;
 
 bool isTruth(const ColumnInfo& column) { return column.syntax == &Codec<bool>::syntax; }
-
-std::string labelOf(const Syntax& syntax, std::int64_t number) {
-  for (const auto& label : syntax.labels)
-    if (label.number == number) return std::string{label.name};
-  return std::to_string(number);
-}
 
 std::vector<std::string> bitNames(const Syntax& syntax, std::string_view octets) {
   std::vector<std::string> names;
@@ -64,7 +60,7 @@ json valueToJson(const ColumnInfo& column, const smi::Value& value) {
   const auto& syntax = *column.syntax;
   if (isTruth(column)) return value.number == 1;
   switch (syntax.base) {
-    case Syntax::Base::enumeration: return labelOf(syntax, value.number);
+    case Syntax::Base::enumeration: return labelOf(syntax.labels, value.number);
     case Syntax::Base::bits: return bitNames(syntax, value.octets);
     case Syntax::Base::octetString: return stringText(syntax, value.octets);
     case Syntax::Base::counter64: return static_cast<std::uint64_t>(value.number);
@@ -187,7 +183,7 @@ std::string displayValue(const ColumnInfo& column, const AnyRow& row) {
   const auto& syntax = *column.syntax;
   auto value = row.get(column);
   switch (syntax.base) {
-    case Syntax::Base::enumeration: return labelOf(syntax, value.number);
+    case Syntax::Base::enumeration: return labelOf(syntax.labels, value.number);
     case Syntax::Base::counter64: return timeText(static_cast<std::uint64_t>(value.number));
     case Syntax::Base::bits: {
       std::string text;

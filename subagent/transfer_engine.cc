@@ -66,14 +66,13 @@ void TransferEngine::claim(const TransferRow& wanted) {
 }
 
 void TransferEngine::forgetOldest() {
-  const TransferRow* oldest = nullptr;
-  TransferRow row;
+  std::optional<TransferRow> oldest;
   for (const auto& [index, transfer] : transfers_) {
-    if (!transfer->isFinal() || (oldest && !(transfer->row().finishedTime < row.finishedTime))) continue;
-    row = transfer->row();
-    oldest = &row;
+    if (!transfer->isFinal()) continue;
+    auto row = transfer->row();
+    if (!oldest || row.finishedTime < oldest->finishedTime) oldest = std::move(row);
   }
-  if (oldest) erase(row.uuid);
+  if (oldest) erase(oldest->uuid);
 }
 
 std::uint32_t TransferEngine::deletedEpoch(const Uuid& vm) const {

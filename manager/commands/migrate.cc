@@ -14,6 +14,7 @@
 #include "manager/progress.h"
 #include "manager/report.h"
 #include "manager/vm_state.h"
+#include "mibs/labels.h"
 
 namespace vmmig {
 
@@ -94,9 +95,10 @@ Status choosePlan(const Invocation& invocation, Request& request) {
   if (!legs) return failure(legs.error());
   plan.legs = std::move(*legs);
   if (!invocation.has("policy")) return {};
-  for (const auto& label : Labels<TransferPolicy>::labels)
-    if (label.name == invocation.text("policy")) return plan.policy = static_cast<TransferPolicy>(label.number), Status{};
-  return failure("--policy is require or bestEffort");
+  auto policy = fromLabel<TransferPolicy>(invocation.text("policy"));
+  if (!policy) return failure("--policy is require or bestEffort");
+  plan.policy = *policy;
+  return {};
 }
 
 Status openAgents(DevicePool& pool, MigrationRunner::Setup& setup) {

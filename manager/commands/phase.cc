@@ -5,6 +5,7 @@
 
 #include "common/hex.h"
 #include "manager/command.h"
+#include "mibs/labels.h"
 #include "mibs/phase_table.h"
 
 namespace vmmig {
@@ -43,11 +44,9 @@ constexpr std::chrono::seconds patience{10};
 
 template <class E>
 Result<E> enumeration(const std::string& text, const char* what) {
+  if (auto value = fromLabel<E>(text)) return *value;
   std::string names;
-  for (const auto& label : Labels<E>::labels) {
-    if (label.name == text) return static_cast<E>(label.number);
-    names += (names.empty() ? "" : ", ") + std::string{label.name};
-  }
+  for (const auto& label : Labels<E>::labels) names += (names.empty() ? "" : ", ") + std::string{label.name};
   return failure(std::string{"\""} + text + "\" is no " + what + ": " + names);
 }
 
