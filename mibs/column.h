@@ -9,7 +9,7 @@
 #include <span>
 #include <string_view>
 
-#include "mibs/syntax.h"
+#include "mibs/textual_conventions.h"
 
 namespace vmmig {
 
@@ -22,6 +22,10 @@ enum class Carry {
   clock,  // moves, but a clock changes it by itself (idle time, remaining life): compared within a tolerance instead
   local,  // stays: this device's own business (RowStatus, StorageType, totals)
 };
+
+/// What a column's values are names of, where each device may have other names for the same thing: the device's configuration maps
+/// them, so that rows say the same on every device (subagent/name_map.h).
+enum class Names { none, port, zone, list, counter, policy, ruleText };
 
 /// One column (or scalar): functions over a type-erased row. Made by column<> below, never by hand.
 struct ColumnInfo {
@@ -38,6 +42,8 @@ struct ColumnInfo {
   bool (*decode)(OerReader& in, void* row);
   void (*appendIndex)(Oid& index, const void* row);  // index columns only, else null
   bool (*parseIndex)(OidSpan& index, void* row);
+  Names names = Names::none;
+  bool isFixed = false;  // cannot change once the row is active: inconsistentValue
 };
 
 /// A table, or (scalars) a group whose single row has instance .0.
@@ -51,6 +57,9 @@ struct TableInfo {
   void* (*clone)(const void* row);
   void (*destroy)(void* row);
   bool moves;  // its rows belong to a VM and follow it (Carry says how)
+  /// What every device demands of a row, beyond the syntax of each column: that its values fit each other, and that it is the
+  /// row of a VM with these addresses. Null: nothing. Errors: inconsistentName, inconsistentValue, wrongValue; the text names the column.
+  Status (*check)(const void* row, std::span<const InetAddress> addresses) = nullptr;
 
   bool isScalars() const { return entry.empty(); }
   std::span<const ColumnInfo> index() const { return columns.first(indexCount); }
@@ -95,6 +104,28 @@ struct AddressFacet<Member> {
   using Type = InetAddressOctets;
   static InetAddressOctets get(const Row& row) { return {std::string{(row.*Member).bytes()}}; }
   static void set(Row& row, const InetAddressOctets& value) { (row.*Member).setBytes(value.value); }
+};
+
+/// A 64 bit number that can be written is two columns, because SMIv2 has no such type (RFC 2578 section 7.1.10): its low 32 bits...
+template <auto Member>
+struct LowFacet;
+template <class R, std::uint64_t R::*Member>
+struct LowFacet<Member> {
+  using Row = R;
+  using Type = std::uint32_t;
+  static std::uint32_t get(const Row& row) { return static_cast<std::uint32_t>(row.*Member); }
+  static void set(Row& row, std::uint32_t value) { row.*Member = (row.*Member & ~std::uint64_t{0xffffffff}) | value; }
+};
+
+/// ...and its high 32 bits.
+template <auto Member>
+struct HighFacet;
+template <class R, std::uint64_t R::*Member>
+struct HighFacet<Member> {
+  using Row = R;
+  using Type = std::uint32_t;
+  static std::uint32_t get(const Row& row) { return static_cast<std::uint32_t>(row.*Member >> 32); }
+  static void set(Row& row, std::uint32_t value) { row.*Member = (row.*Member & 0xffffffff) | std::uint64_t{value} << 32; }
 };
 
 namespace detail {
@@ -144,7 +175,7 @@ template <class Facet>
 constexpr ColumnInfo describe(std::uint32_t subid, std::string_view name, Access access, Carry carry, bool required) {
   using E = Erased<Facet>;
   return {subid,    name,      access,    carry,          required,      &Codec<typename E::T>::syntax, E::get, E::set,
-          E::equal, E::encode, E::decode, E::appendIndex, E::parseIndex};
+          E::equal, E::encode, E::decode, E::appendIndex, E::parseIndex, Names::none};
 }
 
 }  // namespace detail
@@ -165,6 +196,26 @@ constexpr ColumnInfo addressColumn(std::uint32_t subid, std::string_view name, A
   return detail::describe<AddressFacet<Member>>(subid, name, access, carry, false);
 }
 
+template <auto Member>
+constexpr ColumnInfo lowColumn(std::uint32_t subid, std::string_view name, Access access, Carry carry) {
+  return detail::describe<LowFacet<Member>>(subid, name, access, carry, false);
+}
+template <auto Member>
+constexpr ColumnInfo highColumn(std::uint32_t subid, std::string_view name, Access access, Carry carry) {
+  return detail::describe<HighFacet<Member>>(subid, name, access, carry, false);
+}
+/// The same column, whose values are names.
+constexpr ColumnInfo naming(Names names, ColumnInfo column) {
+  column.names = names;
+  return column;
+}
+
+/// The same column, which nobody changes once the row is active.
+constexpr ColumnInfo fixed(ColumnInfo column) {
+  column.isFixed = true;
+  return column;
+}
+
 /// An INDEX column of the table itself or of the table that it expands (the VM's UUID).
 template <auto Member>
 constexpr ColumnInfo indexColumn(std::uint32_t subid, std::string_view name) {
@@ -173,7 +224,8 @@ constexpr ColumnInfo indexColumn(std::uint32_t subid, std::string_view name) {
 
 template <class Row>
 constexpr TableInfo describeTable(std::uint32_t subid, std::string_view name, std::string_view entry,
-                                  std::span<const ColumnInfo> columns, std::size_t indexCount, bool moves) {
+                                  std::span<const ColumnInfo> columns, std::size_t indexCount, bool moves,
+                                  decltype(TableInfo::check) check = nullptr) {
   return {subid,
           name,
           entry,
@@ -182,7 +234,11 @@ constexpr TableInfo describeTable(std::uint32_t subid, std::string_view name, st
           []() -> void* { return new Row{}; },
           [](const void* row) -> void* { return new Row{*static_cast<const Row*>(row)}; },
           [](void* row) { delete static_cast<Row*>(row); },
-          moves};
+          moves,
+          check};
 }
+
+/// A row's clock column that says so has no end, and no clock changes it.
+inline constexpr std::uint32_t forEver = 0xffffffff;
 
 }  // namespace vmmig

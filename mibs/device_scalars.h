@@ -21,12 +21,14 @@ enum class Capability {
   windowWrite = 10,
   phase = 11,  // hypervisor role
   hold = 12,   // can hold a VM stopped
+  expect = 13,
 };
 template <>
 struct Labels<Capability> {
   static constexpr Label labels[] = {{0, "tcpConn"},   {1, "flow"},       {2, "acl"},          {3, "counter"}, {4, "dhcpBinding"},
                                      {5, "multicast"}, {6, "policy"},     {7, "image"},        {8, "block"},   {9, "windowRead"},
-                                     {10, "windowWrite"}, {11, "phase"},  {12, "hold"}};
+                                     {10, "windowWrite"}, {11, "phase"},  {12, "hold"},
+                                     {13, "expect"}};
 };
 
 enum class Health : std::int32_t { up = 1, degraded = 2, down = 3 };
@@ -51,6 +53,7 @@ struct DeviceScalars {
   Counter32 transfersFailed;          // failed, aborted or expired
   Counter32 agentXReconnects;
   bool notificationsEnable = true;
+  MicrosecondsUtc clock;              // this agent's, now
 };
 
 inline constexpr std::array deviceScalarColumns{
@@ -69,6 +72,7 @@ inline constexpr std::array deviceScalarColumns{
     column<&DeviceScalars::transfersFailed>(13, "vmMigTransfersFailed", Access::readOnly, Carry::local),
     column<&DeviceScalars::agentXReconnects>(14, "vmMigAgentXReconnects", Access::readOnly, Carry::local),
     column<&DeviceScalars::notificationsEnable>(15, "vmMigNotificationsEnable", Access::readWrite, Carry::local),
+    column<&DeviceScalars::clock>(16, "vmMigClock", Access::readOnly, Carry::local),
 };
 
 template <>

@@ -1,16 +1,27 @@
 noinst_LIBRARIES += libmibs.a
 libmibs_a_SOURCES = \
+  mibs/acl_table.cc mibs/acl_table.h \
+  mibs/check_table.h \
   mibs/column.h \
+  mibs/counter_table.cc mibs/counter_table.h \
   mibs/device_scalars.h \
+  mibs/dhcp_binding_table.cc mibs/dhcp_binding_table.h \
+  mibs/element_name.cc mibs/element_name.h \
+  mibs/expect_table.cc mibs/expect_table.h \
+  mibs/flow_table.cc mibs/flow_table.h \
   mibs/image.cc mibs/image.h \
   mibs/image_table.h \
   mibs/labels.h \
+  mibs/multicast_table.cc mibs/multicast_table.h \
   mibs/phase_table.h \
+  mibs/policy_table.cc mibs/policy_table.h \
   mibs/registry.cc mibs/registry.h \
   mibs/row.cc mibs/row.h \
+  mibs/row_check.h \
   mibs/row_json.cc mibs/row_json.h \
   mibs/syntax.cc mibs/syntax.h \
   mibs/tcp_conn_table.h \
+  mibs/textual_conventions.h \
   mibs/transfer_table.h \
   mibs/vm_address_table.h \
   mibs/vm_table.h

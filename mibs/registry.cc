@@ -4,9 +4,17 @@
 #include <algorithm>
 
 #include "config.h"
+#include "mibs/acl_table.h"
+#include "mibs/check_table.h"
+#include "mibs/counter_table.h"
 #include "mibs/device_scalars.h"
+#include "mibs/dhcp_binding_table.h"
+#include "mibs/expect_table.h"
+#include "mibs/flow_table.h"
 #include "mibs/image_table.h"
+#include "mibs/multicast_table.h"
 #include "mibs/phase_table.h"
+#include "mibs/policy_table.h"
 #include "mibs/tcp_conn_table.h"
 #include "mibs/transfer_table.h"
 #include "mibs/vm_address_table.h"
@@ -15,15 +23,23 @@
 namespace vmmig::mib {
 
 namespace {
-constexpr std::array<const TableInfo*, 7> allTables{
-    &TableOf<DeviceScalars>::info,  // 1
-    &TableOf<VmRow>::info,          // 2
-    &TableOf<VmAddressRow>::info,   // 3
-    &TableOf<TcpConnRow>::info,     // 4
-    &TableOf<TransferRow>::info,    // 11
-    &TableOf<ImageRow>::info,       // 12
-    &TableOf<PhaseRow>::info,       // 13
-};
+constexpr auto allTables = std::to_array<const TableInfo*>({
+    &TableOf<DeviceScalars>::info,   // 1
+    &TableOf<VmRow>::info,           // 2
+    &TableOf<VmAddressRow>::info,    // 3
+    &TableOf<TcpConnRow>::info,      // 4
+    &TableOf<FlowRow>::info,         // 5
+    &TableOf<AclRow>::info,          // 6
+    &TableOf<CounterRow>::info,      // 7
+    &TableOf<DhcpBindingRow>::info,  // 8
+    &TableOf<MulticastRow>::info,    // 9
+    &TableOf<PolicyRow>::info,       // 10
+    &TableOf<TransferRow>::info,     // 11
+    &TableOf<ImageRow>::info,        // 12
+    &TableOf<PhaseRow>::info,        // 13
+    &TableOf<ExpectRow>::info,       // 14
+    &TableOf<CheckRow>::info,        // 15
+});
 
 // Columns of a table hang under its entry (RFC 2578 section 7.1.12), scalars under their group.
 constexpr std::uint32_t entrySubid = 1;

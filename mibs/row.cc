@@ -50,7 +50,9 @@ std::optional<AnyRow> rowFromIndex(const TableInfo& table, OidSpan index) {
 
 Uuid vmOf(const AnyRow& row) {
   Uuid uuid;
-  if (!row.table().isScalars()) Codec<Uuid>::assign(row.table().index().front().get(row.data()).octets, uuid);
+  if (row.table().isScalars()) return uuid;
+  const auto& first = row.table().index().front();
+  if (first.syntax == &Codec<Uuid>::syntax) Codec<Uuid>::assign(first.get(row.data()).octets, uuid);
   return uuid;
 }
 

@@ -66,7 +66,8 @@ class AnyRow {
 /// long.
 std::optional<AnyRow> rowFromIndex(const TableInfo& table, OidSpan index);
 
-/// The UUID of the VM that a row belongs to: the first INDEX column of every table but the scalars.
+/// The UUID of the VM that a row belongs to: the first INDEX column of every table but those of the device itself (the scalars,
+/// vmMigCheckTable), which have the nil UUID.
 Uuid vmOf(const AnyRow& row);
 
 }  // namespace vmmig

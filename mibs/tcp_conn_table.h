@@ -107,7 +107,7 @@ struct TcpConnRow {
 
 inline constexpr std::array tcpConnColumns{
     indexColumn<&TcpConnRow::uuid>(0, "vmMigVmUuid"),
-    indexColumn<&TcpConnRow::zone>(1, "vmMigTcpConnZone"),
+    naming(Names::zone, indexColumn<&TcpConnRow::zone>(1, "vmMigTcpConnZone")),
     addressTypeColumn<&TcpConnRow::localAddress>(2, "vmMigTcpConnLocalAddressType", Access::notAccessible, Carry::exact),
     addressColumn<&TcpConnRow::localAddress>(3, "vmMigTcpConnLocalAddress", Access::notAccessible, Carry::exact),
     indexColumn<&TcpConnRow::localPort>(4, "vmMigTcpConnLocalPort"),
@@ -126,7 +126,7 @@ inline constexpr std::array tcpConnColumns{
     column<&TcpConnRow::remMaxWindow>(17, "vmMigTcpConnRemMaxWindow", Access::readCreate, Carry::exact),
     column<&TcpConnRow::idleTime>(18, "vmMigTcpConnIdleTime", Access::readCreate, Carry::clock),
     column<&TcpConnRow::timeout>(19, "vmMigTcpConnTimeout", Access::readCreate, Carry::clock),
-    column<&TcpConnRow::opener>(20, "vmMigTcpConnOpener", Access::readCreate, Carry::exact),
+    fixed(column<&TcpConnRow::opener>(20, "vmMigTcpConnOpener", Access::readCreate, Carry::exact)),
     column<&TcpConnRow::status>(21, "vmMigTcpConnStatus", Access::readCreate, Carry::exact),
     column<&TcpConnRow::localWindowScale>(22, "vmMigTcpConnLocalWindowScale", Access::readCreate, Carry::exact),
     column<&TcpConnRow::remWindowScale>(23, "vmMigTcpConnRemWindowScale", Access::readCreate, Carry::exact),

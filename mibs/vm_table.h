@@ -21,7 +21,7 @@ struct VmRow {
 inline constexpr std::array vmColumns{
     indexColumn<&VmRow::uuid>(1, "vmMigVmUuid"),
     column<&VmRow::name>(2, "vmMigVmName", Access::readCreate, Carry::local),
-    column<&VmRow::port>(3, "vmMigVmPort", Access::readCreate, Carry::local),
+    naming(Names::port, column<&VmRow::port>(3, "vmMigVmPort", Access::readCreate, Carry::local)),
     column<&VmRow::tracked>(4, "vmMigVmTracked", Access::readCreate, Carry::local),
     column<&VmRow::blocked>(5, "vmMigVmBlocked", Access::readOnly, Carry::local),
     column<&VmRow::tcpConns>(6, "vmMigVmTcpConns", Access::readOnly, Carry::local),

@@ -47,7 +47,7 @@ class RandomRows {
   }
 
   std::string octets(const Syntax& syntax) {
-    if (syntax.display == Syntax::Display::text) return text(static_cast<std::size_t>(syntax.maximum));
+    if (syntax.display == Syntax::Display::text) return text(syntax.minimum, syntax.maximum);
     std::int64_t size = syntax.minimum + syntax.step * edgy(0, (syntax.maximum - syntax.minimum) / syntax.step);
     if (syntax.display == Syntax::Display::address) size = std::array{0, 4, 16}[index(3)];
     std::string octets;
@@ -62,14 +62,14 @@ class RandomRows {
     return octets;
   }
 
-  std::string text(std::size_t most) {
+  std::string text(std::int64_t least, std::int64_t most) {
     static constexpr std::array<std::string_view, 5> pieces{"a", "7", "-", "\xc3\xa9", "\xf0\x9f\x90\xa7"};
     std::string text;
-    for (auto wanted = static_cast<std::size_t>(edgy(0, static_cast<std::int64_t>(most)));;) {
+    for (auto wanted = static_cast<std::size_t>(edgy(least, most)); text.size() < wanted;) {
       auto piece = pieces[index(pieces.size())];
-      if (text.size() + piece.size() > wanted) return text;
-      text += piece;
+      text += text.size() + piece.size() > wanted ? "." : piece;
     }
+    return text;
   }
 
   std::mt19937 random_;

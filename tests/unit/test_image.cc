@@ -6,6 +6,8 @@
 
 #include "common/digest.h"
 #include "common/hex.h"
+#include "mibs/counter_table.h"
+#include "mibs/dhcp_binding_table.h"
 #include "mibs/tcp_conn_table.h"
 #include "mibs/vm_table.h"
 #include "tests/unit/random_row.h"
@@ -163,7 +165,7 @@ TEST_P(MovingTable, OneRowTwiceIsNotNoRow) {
 }
 
 TEST_P(MovingTable, ChunksHoldTheRecordsInOrderAndKeepTheirSize) {
-  for (std::size_t size : {300UL, 1000UL, 32768UL}) {
+  for (std::size_t size : {700UL, 1000UL, 32768UL}) {  // a record is smaller
     auto some = rows(100);
     ChunkWriter writer{size};
     Digest digest;
@@ -233,6 +235,36 @@ TEST(PackedRow, IsWhatTheModuleSays) {
             "01bb"
             "0210fd000000000000000000000000000001"
             "c350");
+}
+
+TEST(PackedRow, OfTextAndOctetsIsWhatTheModuleSays) {
+  DhcpBindingRow binding;
+  binding.uuid = vm;
+  binding.vlan.value = 7;
+  binding.macAddress.value = "\x02\x01\x02\x03\x04\x05";
+  binding.address = *parseInetAddress("10.0.0.5");
+  binding.leaseTime = 60;
+  binding.port.value = "vnet1";
+  EXPECT_EQ(toHex(packRow(binding, Form::full)),
+            "c0"            // preamble: leaseTime, port
+            "0007"          // VLAN
+            "020102030405"  // a fixed size has no length
+            "01040a000005"
+            "0000003c"
+            "05766e657431");
+  CounterRow counter;
+  counter.uuid = vm;
+  counter.name.value = "syn";
+  counter.kind = CounterKind::quota;
+  counter.octets = 0x1'0000'0000;  // its low half is the default
+  counter.threshold = 5;
+  EXPECT_EQ(toHex(packRow(counter, Form::full)),
+            "8600"      // preamble: kind, octetsHigh, threshold
+            "0373796e"  // name
+            "00"        // no member
+            "03"
+            "00000001"
+            "00000005");
 }
 
 TEST(PackedRow, ItsDigestIsTheHashOfTableNumberAndCanonicalForm) {

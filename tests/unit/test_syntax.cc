@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Every column of every table: what it takes, what it refuses and with which error of RFC 3416 section 4.2.5.
-#include "mibs/syntax.h"
+#include "mibs/textual_conventions.h"
 
 #include <gtest/gtest.h>
 
@@ -133,7 +133,7 @@ TEST(BitsSyntax, TrailingZeroOctetsMayBeMissingOrSurplus) {
 
 TEST(BitsSyntax, ASetBitWithoutANameIsWrongValueAndALongStringIsWrongLength) {
   Bits<Capability> bits;
-  EXPECT_EQ(parse(bits, smi::Value::string(std::string{"\x80\x04"sv})), SnmpStatus::wrongValue);      // bit 13
+  EXPECT_EQ(parse(bits, smi::Value::string(std::string{"\x80\x02"sv})), SnmpStatus::wrongValue);      // bit 14
   EXPECT_EQ(parse(bits, smi::Value::string(std::string{"\0\0\0\0\x80"sv})), SnmpStatus::wrongValue);  // bit 32: no shift may wrap
   EXPECT_EQ(parse(bits, smi::Value::string(std::string(65, '\0'))), SnmpStatus::wrongLength);
   EXPECT_EQ(bits.mask, 0U);
