@@ -12,6 +12,7 @@
 #include "subagent/capacity_watch.h"
 #include "subagent/linux_back_end.h"
 #include "subagent/memory_back_end.h"
+#include "subagent/name_map.h"
 
 namespace vmmig {
 
@@ -25,15 +26,24 @@ std::string describeSystem() {
   return std::string{"vmmigd " PACKAGE_VERSION ", "} + system.sysname + " " + system.release + " " + system.machine;
 }
 
-std::unique_ptr<BackEnd> makeBackEnd(const Options& options, EventLoop& loop) {
+std::unique_ptr<BackEnd> makeDevice(const Options& options, EventLoop& loop) {
   if (options.backEnd == BackEndKind::memory) return std::make_unique<MemoryBackEnd>();
-  return makeLinuxBackEnd({.loop = &loop});
+  return makeLinuxBackEnd({.loop = &loop, .resources = options.resources, .stateDirectory = options.stateDirectory});
+}
+
+std::unique_ptr<BackEnd> makeBackEnd(const Options& options, EventLoop& loop) {
+  auto device = makeDevice(options, loop);
+  if (options.resources.names.empty()) return device;
+  auto map = NameMap::make(options.resources.names);
+  if (!map) throw std::runtime_error(map.error().text);
+  return std::make_unique<MappedBackEnd>(std::move(device), std::move(*map));
 }
 
 }  // namespace
 
 Agent::Agent(EventLoop& loop, const Options& options)
     : loop_(loop),
+      areNamesKeys_(options.resources.hasPerVm()),
       stateFile_(options.stateDirectory + "/vmmigd.json"),
       scalarStore_([this] { return scalars(); }),
       notifier_(loop, [this](const AnyRow& row) { return notifies(row); }),
@@ -61,7 +71,7 @@ VmContext Agent::vmContext() {
               if (&store->table() == &TableOf<TcpConnRow>::info) return store->count(vm);
             return std::uint32_t{0};
           },
-          [this] { saveVmsSoon(); }};
+          [this] { saveVmsSoon(); }, areNamesKeys_};
 }
 
 std::vector<RowStore*> Agent::startDevice(const Options& options) {
@@ -72,9 +82,9 @@ std::vector<RowStore*> Agent::startDevice(const Options& options) {
   backEnd_ = std::make_unique<CapacityWatch>(makeBackEnd(options, loop_), exceeded);
   transfers_ = std::make_unique<TransferEngine>(loop_, registry_, *backEnd_, notifier_, stateFile_, transferLimits);
   configureVms(options);
-  pruneStateFile();
   transfers_->recover();
-  std::vector<RowStore*> stores{&vmStore_, &addressStore_, &transfers_->transferStore(), &transfers_->imageStore()};
+  checkStore_ = std::make_unique<CheckStore>([this] { return backEnd_->checks(); });
+  std::vector<RowStore*> stores{&vmStore_, &addressStore_, &transfers_->transferStore(), &transfers_->imageStore(), checkStore_.get()};
   for (auto* table : backEnd_->tables()) {
     deviceStores_.push_back(std::make_unique<DeviceTableStore>(loop_, registry_, *table));
     stores.push_back(deviceStores_.back().get());
@@ -104,16 +114,6 @@ void Agent::configureVms(const Options& options) {
   }
 }
 
-/// Of the VMs and addresses in the state file only those count that managers have made; the configuration goes before them.
-void Agent::pruneStateFile() {
-  for (const auto& row : stateFile_.rows(TableOf<VmRow>::info))
-    if (row.as<VmRow>().storageType != StorageType::volatile_ || registry_.find(vmOf(row))) stateFile_.remove(row);
-  for (const auto& row : stateFile_.rows(TableOf<VmAddressRow>::info)) {
-    const auto& address = row.as<VmAddressRow>();
-    if (address.storageType != StorageType::volatile_ || registry_.ownerOf(address.address)) stateFile_.remove(row);
-  }
-}
-
 DeviceScalars Agent::scalars() const {
   DeviceScalars scalars;
   scalars.descr.value = describeSystem();
@@ -121,9 +121,9 @@ DeviceScalars Agent::scalars() const {
     scalars.backEnd.value = backEnd_->name();
     scalars.capabilities = backEnd_->capabilities();
     scalars.capabilities.set(Capability::image);
-    auto health = backEnd_->health();
-    scalars.health = health.health;
-    scalars.healthText = shortened(health.text);
+    auto summary = summaryOf(backEnd_->checks());
+    scalars.health = summary.health;
+    scalars.healthText = summary.text;
     scalars.maxRows = backEnd_->maxRows();
     scalars.maxChunkSize = maxChunkSize;
     scalars.maxTransfers = transferLimits.maxTransfers;
@@ -136,6 +136,7 @@ DeviceScalars Agent::scalars() const {
     scalars.capabilities.set(Capability::phase);
     scalars.capabilities.set(Capability::hold);
   }
+  scalars.clock = nowUtc();
   scalars.vms = static_cast<std::uint32_t>(registry_.vms().size());
   scalars.agentXReconnects.value = agentx_ ? agentx_->reconnects() : 0;
   return scalars;

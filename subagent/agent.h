@@ -9,6 +9,7 @@
 #include "subagent/agentx_agent.h"
 #include "subagent/agentx_notifier.h"
 #include "subagent/back_end.h"
+#include "subagent/check_store.h"
 #include "subagent/device_table_store.h"
 #include "subagent/options.h"
 #include "subagent/phase_manager.h"
@@ -28,13 +29,13 @@ class Agent {
  private:
   VmContext vmContext();
   void configureVms(const Options& options);
-  void pruneStateFile();
   std::vector<RowStore*> startDevice(const Options& options);
   DeviceScalars scalars() const;
   bool notifies(const AnyRow& row) const;
   void saveVmsSoon();
 
   EventLoop& loop_;
+  bool areNamesKeys_;
   StateFile stateFile_;
   VmRegistry registry_;
   ScalarStore scalarStore_;
@@ -43,6 +44,7 @@ class Agent {
   std::unique_ptr<BackEnd> backEnd_;
   std::unique_ptr<TransferEngine> transfers_;
   std::vector<std::unique_ptr<DeviceTableStore>> deviceStores_;
+  std::unique_ptr<CheckStore> checkStore_;
   VmStore vmStore_;
   VmAddressStore addressStore_;
   // Role hypervisor; null without it.

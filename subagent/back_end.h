@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "mibs/device_scalars.h"
+#include "mibs/check_table.h"
 #include "mibs/row.h"
 #include "subagent/vm_registry.h"
 
@@ -56,11 +56,25 @@ class TableBackEnd {
   virtual Status replace(const Vm& vm, const AnyRow& row) = 0;
   /// Removes rows; one that is gone already is no error.
   virtual BatchResult remove(const Vm& vm, std::span<const AnyRow> keys) = 0;
+
+  /// A transfer changes the rows of all tables that say so by BackEnd::exchange(), in one transaction of the device, instead of by
+  /// create() and remove(), which stay for single rows that SNMP writes.
+  virtual bool isExchanged() const { return false; }
+
+  /// What the table needs of the device, and what is not so; for vmMigCheckTable.
+  virtual std::vector<CheckRow> checks() { return {}; }
 };
 
-struct HealthReport {
-  Health health = Health::up;
-  std::string text;  // what is wrong and what to do; empty when up
+/// What becomes of a VM's rows of the tables that are exchanged: `remove`, as they are now, goes, and `create` comes.
+struct Exchange {
+  std::span<const AnyRow> remove;
+  std::span<const AnyRow> create;
+};
+
+/// Why an exchange cannot be; nothing of it has happened.
+struct Refusal {
+  Error error;                                // its text names the row and the reason
+  std::optional<std::size_t> created = {};  // the row of `create` that is at fault, when it is one of them
 };
 
 class BackEnd {
@@ -68,11 +82,18 @@ class BackEnd {
   virtual ~BackEnd() = default;
   virtual std::string_view name() const = 0;
   virtual Bits<Capability> capabilities() const = 0;
-  virtual HealthReport health() = 0;
+  /// What this device has looked at of itself, the well-being too; vmMigCheckTable shows it.
+  virtual std::vector<CheckRow> checks() = 0;
   /// Capacity and use of rows, all tables and all VMs of the device together.
   virtual std::uint32_t maxRows() = 0;
   virtual std::uint32_t rows() = 0;
   virtual std::span<TableBackEnd* const> tables() = 0;
+
+  /// All of it or nothing, also when the process is killed in the middle. A row that exists under an index of `create` and is not
+  /// among `remove` is an error (inconsistentName), as is a policy of which pieces are missing.
+  virtual std::optional<Refusal> exchange(const Vm& vm, const Exchange& exchange) = 0;
+  /// Could it be, as far as the device can tell without doing it? A policy of which pieces are missing is left out. Changes nothing.
+  virtual std::optional<Refusal> rehearse(const Vm& vm, const Exchange& exchange) = 0;
 
   /// Stops the VM's traffic ahead of connection tracking: when it answers, no packet of the VM changes any row until unblock(),
   /// on its translated addresses neither. Ends by itself with this process, however it ends. Blocking twice is blocking once.
@@ -86,5 +107,11 @@ class BackEnd {
     return nullptr;
   }
 };
+
+/// The worst of all checks in one: vmMigHealth and vmMigHealthText ("what was found: what to do").
+CheckRow summaryOf(std::span<const CheckRow> checks);
+
+/// The bit of vmMigCapabilities that stands for a table that moves: tcpConn for vmMigTcpConnTable.
+Capability capabilityOf(const TableInfo& table);
 
 }  // namespace vmmig

@@ -15,11 +15,13 @@ class CapacityWatch::Table final : public TableBackEnd {
   InetAddress peerOf(const AnyRow& row) const override { return table_.peerOf(row); }
   BatchResult create(const Vm& vm, std::span<const AnyRow> rows) override {
     auto result = table_.create(vm, rows);
-    watch_.observe(result);
+    watch_.observe(result.done > 0, result.error);
     return result;
   }
   Status replace(const Vm& vm, const AnyRow& row) override { return table_.replace(vm, row); }
   BatchResult remove(const Vm& vm, std::span<const AnyRow> keys) override { return table_.remove(vm, keys); }
+  bool isExchanged() const override { return table_.isExchanged(); }
+  std::vector<CheckRow> checks() override { return table_.checks(); }
 
  private:
   CapacityWatch& watch_;
@@ -33,10 +35,16 @@ CapacityWatch::CapacityWatch(std::unique_ptr<BackEnd> backEnd, std::function<voi
 
 CapacityWatch::~CapacityWatch() = default;
 
-void CapacityWatch::observe(const BatchResult& created) {
-  if (created.done > 0) full_ = false;
+std::optional<Refusal> CapacityWatch::exchange(const Vm& vm, const Exchange& exchange) {
+  auto refusal = backEnd_->exchange(vm, exchange);
+  observe(!refusal && !exchange.create.empty(), refusal ? std::optional{refusal->error} : std::nullopt);
+  return refusal;
+}
+
+void CapacityWatch::observe(bool hasTaken, const std::optional<Error>& error) {
+  if (hasTaken) full_ = false;
   // The same status also stands for a missing right or memory.
-  bool refused = created.error && created.error->status == SnmpStatus::resourceUnavailable && rows() >= maxRows();
+  bool refused = error && error->status == SnmpStatus::resourceUnavailable && rows() >= maxRows();
   if (refused && !std::exchange(full_, true)) exceeded_();
 }
 

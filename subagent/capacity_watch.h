@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A back end that passes everything on to another, and tells when that one is full (vmMigCapacityExceeded): once when it begins, and
-// again only after a row was taken in between.
+// A back end that passes everything on to another, and tells when that one is full (vmMigCapacityExceeded): once when it begins,
+// and again only after a row was taken in between.
 #pragma once
 
 #include <functional>
@@ -17,17 +17,19 @@ class CapacityWatch final : public BackEnd {
 
   std::string_view name() const override { return backEnd_->name(); }
   Bits<Capability> capabilities() const override { return backEnd_->capabilities(); }
-  HealthReport health() override { return backEnd_->health(); }
+  std::vector<CheckRow> checks() override { return backEnd_->checks(); }
   std::uint32_t maxRows() override { return backEnd_->maxRows(); }
   std::uint32_t rows() override { return backEnd_->rows(); }
   std::span<TableBackEnd* const> tables() override { return tables_; }
+  std::optional<Refusal> exchange(const Vm& vm, const Exchange& exchange) override;
+  std::optional<Refusal> rehearse(const Vm& vm, const Exchange& exchange) override { return backEnd_->rehearse(vm, exchange); }
   Status block(const Vm& vm) override { return backEnd_->block(vm); }
   void unblock(const Uuid& vm) override { backEnd_->unblock(vm); }
   bool isBlocked(const Uuid& vm) const override { return backEnd_->isBlocked(vm); }
 
  private:
   class Table;
-  void observe(const BatchResult& created);
+  void observe(bool hasTaken, const std::optional<Error>& error);
 
   std::unique_ptr<BackEnd> backEnd_;
   std::function<void()> exceeded_;

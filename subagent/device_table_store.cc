@@ -122,6 +122,12 @@ Status DeviceTableStore::check(const Change& change) {
   if (!row->tracked)
     return failure(SnmpStatus::inconsistentName, "VM " + toString(uuid) + " is not tracked here; set vmMigVmTracked first");
   if (change.kind == Change::Kind::remove) return {};
+  if (change.before)
+    for (const auto& column : table().values())
+      if (column.isFixed && !column.equal(change.before->data(), change.after.data()))
+        return failure(SnmpStatus::inconsistentValue, std::string{column.name} +
+                                                          " cannot change once the row is active: destroy the row, and create it "
+                                                          "with the other value");
   return backEnd_.check(registry_.get(uuid), change.after);
 }
 

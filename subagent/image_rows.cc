@@ -17,6 +17,11 @@ ImageRows::Entry& ImageRows::put(const AnyRow& row, Clock::time_point at) {
   return place->second;
 }
 
+std::pair<ImageRows::Map::iterator, ImageRows::Map::iterator> ImageRows::of(const TableInfo& table) {
+  auto prefix = [](std::uint32_t subid) { return std::string{static_cast<char>(subid >> 8), static_cast<char>(subid)}; };
+  return {entries_.lower_bound(prefix(table.subid)), entries_.lower_bound(prefix(table.subid + 1))};
+}
+
 void ImageRows::erase(const AnyRow& key) {
   if (auto found = find(key); found != entries_.end()) erase(found);
 }

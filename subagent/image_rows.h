@@ -25,6 +25,8 @@ class ImageRows {
 
   const Map& entries() const { return entries_; }
   Map& entries() { return entries_; }
+  /// Those of one table: from, and behind the last.
+  std::pair<Map::iterator, Map::iterator> of(const TableInfo& table);
   Map::iterator find(const AnyRow& row) { return entries_.find(image::packKey(row)); }
 
   /// Adds it, or replaces the one of its key; what is known of that one besides its columns stays.

@@ -44,19 +44,20 @@ void ImageStaging::take(std::uint32_t number, const std::string& data, Clock::ti
     endNumber_ = number;
     end_ = *end;
   }
-  if (number != inOrder_ + 1) return;
-  apply(*records, now);
-  octetsInOrder_ += data.size();
-  ++inOrder_;
-  // Those that waited for this one.
-  for (auto next = chunks_.find(inOrder_ + 1); next != chunks_.end() && next->first == inOrder_ + 1; ++next) {
-    if (auto waiting = image::readChunk(vm_, next->second)) apply(*waiting, now);
-    octetsInOrder_ += next->second.size();
-    ++inOrder_;
-  }
+  if (number == inOrder_ + 1) apply(*records, data.size(), now);
 }
 
-void ImageStaging::apply(const std::vector<image::Record>& records, Clock::time_point now) {
+bool ImageStaging::takeWaiting(Clock::time_point now) {
+  auto next = chunks_.find(inOrder_ + 1);
+  if (next == chunks_.end()) return false;
+  // It could be read when it came.
+  apply(image::readChunk(vm_, next->second).value(), next->second.size(), now);
+  return true;
+}
+
+void ImageStaging::apply(const std::vector<image::Record>& records, std::size_t octets, Clock::time_point now) {
+  octetsInOrder_ += octets;
+  ++inOrder_;
   for (const auto& record : records) {
     if (const auto* put = std::get_if<image::Put>(&record)) rows_.put(put->row, now);
     if (const auto* removed = std::get_if<image::Remove>(&record)) rows_.erase(removed->key);

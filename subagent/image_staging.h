@@ -19,8 +19,10 @@ class ImageStaging {
   /// May this chunk come? Its records when it is new, none when it is here already. Errors: inconsistentName (no such number),
   /// inconsistentValue (not what this number was, or not its place), resourceUnavailable, wrongEncoding, wrongValue.
   Result<std::vector<image::Record>> check(std::uint32_t number, const std::string& data) const;
-  /// Keeps a chunk that check() allowed, and applies what has no gap any more.
+  /// Keeps a chunk that check() allowed, and applies it when none is missing before it.
   void take(std::uint32_t number, const std::string& data, Clock::time_point now);
+  /// Applies the next chunk that waited for an earlier one; false when none does.
+  bool takeWaiting(Clock::time_point now);
 
   /// By number.
   const std::map<std::uint32_t, std::string>& chunks() const { return chunks_; }
@@ -28,6 +30,8 @@ class ImageStaging {
   std::uint32_t inOrder() const { return inOrder_; }
   std::uint64_t octetsInOrder() const { return octetsInOrder_; }
   bool isComplete() const { return endNumber_ && inOrder_ == *endNumber_; }
+  /// Are all chunks here, even if some still have to be applied?
+  bool hasArrived() const { return endNumber_ && chunks_.size() == *endNumber_; }
   /// What the end mark says; the image is complete.
   const image::End& end() const { return *end_; }
   /// Are the rows those of the end mark?
@@ -39,7 +43,7 @@ class ImageStaging {
   void dropChunks() { chunks_.clear(); }
 
  private:
-  void apply(const std::vector<image::Record>& records, Clock::time_point now);
+  void apply(const std::vector<image::Record>& records, std::size_t octets, Clock::time_point now);
 
   Uuid vm_;
   const TransferLimits& limits_;

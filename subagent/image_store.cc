@@ -51,7 +51,7 @@ Status ImageStore::check(const Change& change) {
   const auto& row = change.after.as<ImageRow>();
   auto number = std::to_string(row.number);
   if (change.kind == Change::Kind::remove) return failure(SnmpStatus::notWritable, "chunk " + number + " cannot be deleted");
-  const auto* transfer = transferOf(row);
+  auto* transfer = transferOf(row);
   if (!transfer)
     return failure(SnmpStatus::inconsistentName, "vmMigImageData of chunk " + number + " is refused: VM " +
                                                      engine_.registry().get(row.uuid).label() + " has no transfer of epoch " +

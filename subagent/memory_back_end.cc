@@ -1,121 +1,163 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/memory_back_end.h"
 
+#include <algorithm>
+
+#include "mibs/acl_table.h"
+#include "mibs/dhcp_binding_table.h"
+#include "mibs/policy_table.h"
+#include "mibs/registry.h"
+#include "subagent/memory_counter_table.h"
+#include "subagent/memory_tcp_table.h"
+
 namespace vmmig {
 
 namespace {
 
-constexpr std::size_t rowsPerBatch = 256;
+/// What stands in one ruleset on a real device.
+bool isExchanged(const TableInfo& table) {
+  const auto exchanged = {&TableOf<AclRow>::info, &TableOf<CounterRow>::info, &TableOf<DhcpBindingRow>::info,
+                          &TableOf<PolicyRow>::info};
+  return std::find(exchanged.begin(), exchanged.end(), &table) != exchanged.end();
+}
 
-/// Over the rows as they were when it was made: a model has no need for more.
-class SnapshotCursor final : public RowCursor {
+/// A policy is one unit, whose pieces may come one by one.
+class MemoryPolicyTable final : public MemoryTable {
  public:
-  explicit SnapshotCursor(std::vector<TcpConnRow> rows) : rows_(std::move(rows)) {}
-  Result<bool> next(std::vector<AnyRow>& rows) override {
-    if (at_ == rows_.size()) return false;
-    for (auto end = std::min(rows_.size(), at_ + rowsPerBatch); at_ < end; ++at_) rows.emplace_back(std::move(rows_[at_]));
-    return true;
-  }
+  explicit MemoryPolicyTable(MemoryDevice device) : MemoryTable(TableOf<PolicyRow>::info, std::move(device), true) {}
+  bool moves(const AnyRow& row) const override { return static_cast<bool>(isComplete(row.as<PolicyRow>())); }
 
- private:
-  std::vector<TcpConnRow> rows_;
-  std::size_t at_ = 0;
+  /// The policy that this is a piece of.
+  Status isComplete(const PolicyRow& piece) const {
+    std::vector<PolicyRow> pieces;
+    for (const auto& item : rows())
+      if (const auto& row = item.second.row.as<PolicyRow>(); row.uuid == piece.uuid && row.name == piece.name)
+        pieces.push_back(row);
+    return checkComplete(pieces);
+  }
 };
 
-std::string describe(const TcpConnRow& row) {
-  return "TCP connection " + toString(row.localAddress) + " port " + std::to_string(row.localPort) + " with " +
-         toString(row.remAddress) + " port " + std::to_string(row.remPort);
+/// A binding is the VM's by its address, or by its MAC: that can be leased addresses that vmMigVmAddressTable does not have.
+class MemoryDhcpBindingTable final : public MemoryTable {
+ public:
+  explicit MemoryDhcpBindingTable(MemoryDevice device) : MemoryTable(TableOf<DhcpBindingRow>::info, std::move(device), true) {}
+  Status check(const Vm& vm, const AnyRow& any) override {
+    if (auto status = MemoryTable::check(vm, any); !status) return status;
+    const auto& row = any.as<DhcpBindingRow>();
+    const auto& macs = vm.macAddresses;
+    if (vm.owns(row.address) || std::find(macs.begin(), macs.end(), row.macAddress.value) != macs.end()) return {};
+    return failure(SnmpStatus::inconsistentName, "neither vmMigDhcpBindingAddress " + toString(row.address) +
+                                                     " nor vmMigDhcpBindingMac is one of VM " + vm.label() +
+                                                     " here: add it to vmMigVmAddressTable first");
+  }
+};
+
+std::unique_ptr<MemoryTable> makeTable(const TableInfo& table, MemoryDevice device) {
+  if (&table == &TableOf<CounterRow>::info) return std::make_unique<MemoryCounterTable>(std::move(device));
+  if (&table == &TableOf<DhcpBindingRow>::info) return std::make_unique<MemoryDhcpBindingTable>(std::move(device));
+  if (&table == &TableOf<PolicyRow>::info) return std::make_unique<MemoryPolicyTable>(std::move(device));
+  return std::make_unique<MemoryTable>(table, std::move(device), isExchanged(table));
 }
 
 }  // namespace
 
-class MemoryBackEnd::TcpTable final : public TableBackEnd {
+/// Takes all changes of the tables back, unless they are to stay.
+class MemoryBackEnd::Undo {
  public:
-  explicit TcpTable(MemoryBackEnd& device) : device_(device) {}
-  const TableInfo& table() const override { return TableOf<TcpConnRow>::info; }
-
-  InetAddress peerOf(const AnyRow& row) const override { return row.as<TcpConnRow>().remAddress; }
-
-  std::unique_ptr<RowCursor> read(const Vm& vm) override {
-    return std::make_unique<SnapshotCursor>(device_.firewall_.rowsOf(vm));
+  explicit Undo(MemoryBackEnd& device) : device_(device) {
+    for (auto& table : device.tables_) before_.push_back(table->copy());
   }
-
-  Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) override {
-    auto row = device_.firewall_.find(vm, key.as<TcpConnRow>());
-    return row ? std::optional<AnyRow>{std::move(*row)} : std::nullopt;
+  ~Undo() {
+    if (stays_) return;
+    for (std::size_t i = 0; i < before_.size(); ++i) device_.tables_[i]->restore(std::move(before_[i]));
   }
-
-  Status check(const Vm& vm, const AnyRow& row) override;
-  BatchResult create(const Vm& vm, std::span<const AnyRow> rows) override;
-  Status replace(const Vm& vm, const AnyRow& row) override;
-
-  BatchResult remove(const Vm& vm, std::span<const AnyRow> keys) override {
-    for (const auto& key : keys)
-      if (find(vm, key).value()) device_.firewall_.erase(key.as<TcpConnRow>());
-    return {keys.size(), std::nullopt};
-  }
+  Undo(const Undo&) = delete;
+  Undo& operator=(const Undo&) = delete;
+  void keepChanges() { stays_ = true; }
 
  private:
-  Status createOne(const Vm& vm, const AnyRow& row);
   MemoryBackEnd& device_;
+  std::vector<MemoryTable::Rows> before_;
+  bool stays_ = false;
 };
 
-Status MemoryBackEnd::TcpTable::check(const Vm& vm, const AnyRow& any) {
-  const auto& row = any.as<TcpConnRow>();
-  if (auto status = checkTcpConn(vm, row); !status) return status;
-  if (row.storageType != StorageType::volatile_)
-    return failure(SnmpStatus::wrongValue, "vmMigTcpConnStorageType can only be volatile: this device forgets when it restarts");
-  bool isZero = !(row.seqNumber | row.ackNumber | row.remSeqNumber | row.remAckNumber | row.localMaxEnd | row.remMaxEnd |
-                  row.localMaxWindow | row.remMaxWindow);
-  if (!row.windowKnown && !isZero)
-    return failure(SnmpStatus::inconsistentValue,
-                   "vmMigTcpConnWindowKnown is false, but sequence numbers or windows are given: set it to true with them");
-  return {};
+MemoryBackEnd::MemoryBackEnd(std::uint32_t maxRows, MemoryFirewall::Now now) : firewall_(maxRows, now) {
+  MemoryDevice device{std::move(now), [this] { return isFull(); }};
+  tcpTable_ = std::make_unique<MemoryTcpTable>(firewall_, device);
+  all_.push_back(tcpTable_.get());
+  for (const auto* table : mib::tables()) {
+    if (!table->moves || table == &tcpTable_->table()) continue;
+    tables_.push_back(makeTable(*table, device));
+    all_.push_back(tables_.back().get());
+  }
 }
-
-Status MemoryBackEnd::TcpTable::createOne(const Vm& vm, const AnyRow& any) {
-  if (auto status = check(vm, any); !status) return status;
-  const auto& row = any.as<TcpConnRow>();
-  if (device_.firewall_.isFull())
-    return failure(SnmpStatus::resourceUnavailable, "no room for " + describe(row) + " of VM " + vm.label() + ": all " +
-                                                        std::to_string(device_.maxRows()) + " rows of this device are in use");
-  if (!device_.firewall_.insert(row))
-    return failure(SnmpStatus::inconsistentName, describe(row) + " of VM " + vm.label() + " is tracked already: remove it first");
-  return {};
-}
-
-BatchResult MemoryBackEnd::TcpTable::create(const Vm& vm, std::span<const AnyRow> rows) {
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    if (auto status = createOne(vm, rows[i]); !status) return {i, status.error()};
-  return {rows.size(), std::nullopt};
-}
-
-Status MemoryBackEnd::TcpTable::replace(const Vm& vm, const AnyRow& row) {
-  if (auto status = check(vm, row); !status) return status;
-  auto before = find(vm, row).value();
-  if (!before)
-    return failure(SnmpStatus::inconsistentName, describe(row.as<TcpConnRow>()) + " of VM " + vm.label() + " is not tracked");
-  device_.firewall_.erase(row.as<TcpConnRow>());
-  if (device_.firewall_.insert(row.as<TcpConnRow>())) return {};
-  device_.firewall_.insert(before->as<TcpConnRow>());
-  return failure(SnmpStatus::inconsistentValue, "the translation of " + describe(row.as<TcpConnRow>()) + " of VM " + vm.label() +
-                                                    " belongs to another connection: change vmMigTcpConnNatLocalPort");
-}
-
-MemoryBackEnd::MemoryBackEnd(std::uint32_t maxRows, MemoryFirewall::Now now)
-    : firewall_(maxRows, std::move(now)), tcpTable_(std::make_unique<TcpTable>(*this)), tables_{tcpTable_.get()} {}
 
 MemoryBackEnd::~MemoryBackEnd() = default;
 
 Bits<Capability> MemoryBackEnd::capabilities() const {
   Bits<Capability> result;
-  for (auto each : {Capability::tcpConn, Capability::block, Capability::windowRead, Capability::windowWrite}) result.set(each);
+  for (auto each : {Capability::block, Capability::windowRead, Capability::windowWrite}) result.set(each);
+  for (const auto* table : all_) result.set(capabilityOf(table->table()));
   return result;
 }
 
-HealthReport MemoryBackEnd::health() {
-  if (!firewall_.isFull()) return {};
-  return {Health::degraded, "all " + std::to_string(maxRows()) + " rows are in use: new connections are refused"};
+std::uint32_t MemoryBackEnd::rows() {
+  auto count = firewall_.size();
+  for (auto& table : tables_) count += table->size();
+  return static_cast<std::uint32_t>(count);
+}
+
+bool MemoryBackEnd::isFull() {
+  // Counting what has not ended costs a look at every row, which a device with room to spare need not take.
+  auto most = firewall_.held();
+  for (auto& table : tables_) most += table->held();
+  return most >= maxRows() && rows() >= maxRows();
+}
+
+std::vector<CheckRow> MemoryBackEnd::checks() {
+  CheckRow row;
+  row.name.value = "rows";
+  row.text.value = std::to_string(rows()) + " of " + std::to_string(maxRows()) + " rows are in use";
+  if (isFull()) {
+    row.health = Health::degraded;
+    row.remedy.value = "new connections are refused until others end";
+  }
+  return {row};
+}
+
+std::optional<Refusal> MemoryBackEnd::change(const Vm& vm, const Exchange& exchange) {
+  for (const auto& row : exchange.remove) tableFor(row.table())->remove(vm, {&row, 1});
+  // The head of a counter says how many members it takes: it comes first, wherever it stands.
+  for (bool heads : {true, false})
+    for (std::size_t i = 0; i < exchange.create.size(); ++i) {
+      const auto& row = exchange.create[i];
+      bool isHead = &row.table() != &TableOf<CounterRow>::info || row.as<CounterRow>().isHead();
+      if (isHead != heads) continue;
+      if (auto made = tableFor(row.table())->create(vm, {&row, 1}); made.error) return Refusal{*made.error, i};
+    }
+  return std::nullopt;
+}
+
+std::optional<Refusal> MemoryBackEnd::findIncompletePolicy(std::span<const AnyRow> created) {
+  const auto& policies = dynamic_cast<const MemoryPolicyTable&>(*tableFor(TableOf<PolicyRow>::info));
+  for (std::size_t i = 0; i < created.size(); ++i) {
+    if (&created[i].table() != &policies.table()) continue;
+    if (auto status = policies.isComplete(created[i].as<PolicyRow>()); !status) return Refusal{status.error(), i};
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> MemoryBackEnd::exchange(const Vm& vm, const Exchange& exchange) {
+  Undo undo{*this};
+  auto refusal = change(vm, exchange);
+  if (!refusal) refusal = findIncompletePolicy(exchange.create);
+  if (!refusal) undo.keepChanges();
+  return refusal;
+}
+
+std::optional<Refusal> MemoryBackEnd::rehearse(const Vm& vm, const Exchange& exchange) {
+  Undo undo{*this};
+  return change(vm, exchange);
 }
 
 Status MemoryBackEnd::block(const Vm& vm) {

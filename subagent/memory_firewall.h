@@ -44,6 +44,8 @@ class MemoryFirewall {
 
   std::uint32_t maxRows() const { return maxRows_; }
   std::size_t size();
+  /// The same, or more: counts rows that have ended and that nobody has looked for since. Costs nothing.
+  std::size_t held() const { return byTuple_.size() / 2; }
   bool isFull();
   /// The VM's connections as of now.
   std::vector<TcpConnRow> rowsOf(const Vm& vm);

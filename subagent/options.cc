@@ -20,6 +20,21 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
+/// Lines that name what stands behind the tables. Each may stand several times.
+struct ResourceKey {
+  const char* key;
+  const char* form;
+  Status (*add)(Resources& resources, const std::string& line);
+};
+constexpr ResourceKey resourceKeys[] = {
+    {"acl", "NAME,SET,ACTION", addAcl},
+    {"counter", "NAME,KIND,OBJECT", addCounter},
+    {"policy", "NAME,KIND[,CHAIN,MAPS]", addPolicy},
+    {"dhcp-snooping", "BRIDGE,PORTS", addDhcpSnooping},
+    {"multicast", "BRIDGE", addMulticast},
+    {"map", "KIND,LOCAL,COMMON", addNameRule},
+};
+
 /// Options that only the command line has.
 po::options_description commandLineOnly(Options& options) {
   po::options_description all{"Options"};
@@ -44,6 +59,8 @@ po::options_description everywhere(Options& options) {
       ("log-level", po::value<std::string>()->value_name("LEVEL"), "error, warning, notice, info (default) or debug")         //
       ("vm", po::value<Strings>()->composing()->value_name("UUID,NAME,ADDRESS[,ADDRESS...]"),
        "a VM that this device knows from the start");
+  for (const auto& [key, form, add] : resourceKeys)
+    all.add_options()(key, po::value<Strings>()->composing()->value_name(form), "see vmmigd.conf(5)");
   return all;
 }
 
@@ -84,6 +101,11 @@ Status takeWords(const po::variables_map& words, Options& options) {
     if (!vm) return failure(vm.error());
     options.vms.push_back(std::move(*vm));
   }
+  for (const auto& [key, form, add] : resourceKeys)
+    for (const auto& line : given(key))
+      if (auto added = add(options.resources, line); !added) return added;
+  if (options.backEnd == BackEndKind::memory && options.resources.nameTheKernels())
+    return failure("acl, counter, policy, dhcp-snooping and multicast name things of the kernel: back-end memory has none; leave them out");
   return {};
 }
 

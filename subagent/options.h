@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/result.h"
 #include "common/uuid.h"
+#include "subagent/resources.h"
 
 namespace vmmig {
 
@@ -34,6 +35,7 @@ struct Options {
   std::string stateDirectory = "/var/lib/vmmigd";
   log::Level logLevel = log::Level::info;
   std::vector<ConfiguredVm> vms;
+  Resources resources;
 };
 
 /// Text that --help or --version asks for.

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "common/result.h"
-#include "mibs/syntax.h"
+#include "mibs/textual_conventions.h"
 
 namespace vmmig {
 

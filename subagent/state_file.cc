@@ -39,6 +39,31 @@ Status writeAll(int fd, const std::string& path, std::string_view text) {
   return {};
 }
 
+json toJson(const Uuid& vm, const FormerRows& former) {
+  json tables = json::object();
+  for (const auto& row : former.rows) tables[std::string{row.table().name}].push_back(toJson(row));
+  return {{"vm", toString(vm)}, {"readTime", former.readTime.value}, {"tables", std::move(tables)}};
+}
+
+Result<std::pair<Uuid, FormerRows>> formerFromJson(const json& object) {
+  auto field = [&object](const char* name) { return object.is_object() ? object.value(name, json{}) : json{}; };
+  auto vm = field("vm"), time = field("readTime"), tables = field("tables");
+  auto uuid = vm.is_string() ? parseUuid(vm.get<std::string>()) : std::nullopt;
+  if (!uuid || !time.is_number_unsigned() || !tables.is_object()) return failure("they have no vm, readTime or tables");
+  FormerRows former{{time.get<std::uint64_t>()}, {}};
+  for (const auto& [name, rows] : tables.items()) {
+    const auto* table = mib::table(name);
+    if (!table || !rows.is_array()) return failure(name + " is no table");
+    for (const auto& each : rows) {
+      auto row = rowFromJson(*table, each);
+      if (!row) return failure(name + ": " + row.error().text);
+      if (vmOf(*row) != *uuid) return failure(name + " has a row of another VM");
+      former.rows.push_back(std::move(*row));
+    }
+  }
+  return std::pair{*uuid, std::move(former)};
+}
+
 }  // namespace
 
 StateFile::StateFile(std::string path) : path_(std::move(path)) {
@@ -63,8 +88,14 @@ bool StateFile::parse(const std::string& text) {
   auto version = document.find("version");
   auto tables = document.find("tables");
   if (version == document.end() || *version != formatVersion || tables == document.end() || !tables->is_object()) return false;
+  bool whole = parseTables(*tables);
+  auto former = document.find("formerRows");
+  return (former == document.end() || parseFormer(*former)) && whole;
+}
+
+bool StateFile::parseTables(const json& tables) {
   bool whole = true;
-  for (const auto& [name, rows] : tables->items()) {
+  for (const auto& [name, rows] : tables.items()) {
     const auto* table = mib::table(name);
     if (!table || !rows.is_array()) {
       whole = false;
@@ -78,6 +109,21 @@ bool StateFile::parse(const std::string& text) {
         log::error("The state file " + path_ + " has a row of " + name + " that cannot be used: " + row.error().text);
       whole = whole && row.has_value();
     }
+  }
+  return whole;
+}
+
+bool StateFile::parseFormer(const json& list) {
+  if (!list.is_array()) return false;
+  bool whole = true;
+  for (const auto& object : list) {
+    auto former = formerFromJson(object);
+    // Half of them would be restored as if they were all.
+    if (former)
+      former_.insert_or_assign(former->first, std::move(former->second));
+    else
+      log::error("The state file " + path_ + " has former rows of a VM that cannot be used: " + former.error().text);
+    whole = whole && former.has_value();
   }
   return whole;
 }
@@ -109,6 +155,15 @@ void StateFile::putVms(const VmRegistry& registry) {
   for (const auto& [index, row] : registry.addresses()) put(AnyRow{row});
 }
 
+const FormerRows* StateFile::former(const Uuid& vm) const {
+  auto found = former_.find(vm);
+  return found == former_.end() ? nullptr : &found->second;
+}
+
+void StateFile::putFormer(const Uuid& vm, FormerRows former) { former_.insert_or_assign(vm, std::move(former)); }
+
+void StateFile::removeFormer(const Uuid& vm) { former_.erase(vm); }
+
 Status StateFile::save() {
   if (path_.empty()) return {};
   json tables = json::object();
@@ -116,8 +171,11 @@ Status StateFile::save() {
     auto& array = tables[std::string{table->name}] = json::array();
     for (const auto& [index, row] : rows) array.push_back(toJson(row));
   }
+  json former = json::array();
+  for (const auto& [vm, rows] : former_) former.push_back(toJson(vm, rows));
+  json document{{"version", formatVersion}, {"tables", std::move(tables)}, {"formerRows", std::move(former)}};
   // Text of peers is UTF-8 when it arrives over SNMP; a back end's may not be, and must not end the process.
-  auto text = json{{"version", formatVersion}, {"tables", tables}}.dump(1, ' ', false, json::error_handler_t::replace);
+  auto text = document.dump(1, ' ', false, json::error_handler_t::replace);
   auto beside = path_ + ".new";
   UniqueFd fd{::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
   if (!fd) return cannotWrite(beside, errno);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What vmmigd must know again after kill -9: rows of the tables that live in its memory (VMs, addresses, transfers), as JSON in
-// one small file that is replaced as a whole.
+// What vmmigd must know again after kill -9: rows of the tables that live in its memory (VMs, addresses, transfers), and what a
+// commit takes away of a device's own, as JSON in one small file that is replaced as a whole.
 #pragma once
 
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,12 @@
 #include "subagent/vm_registry.h"
 
 namespace vmmig {
+
+/// Rows of a VM that a commit takes away, to be brought back should it be undone.
+struct FormerRows {
+  MicrosecondsUtc readTime;
+  std::vector<AnyRow> rows;
+};
 
 class StateFile {
  public:
@@ -27,6 +34,11 @@ class StateFile {
   /// The VMs and addresses exactly as the registry has them.
   void putVms(const VmRegistry& registry);
 
+  /// The former rows of a VM; null: none are kept, hence nothing of them has been taken away.
+  const FormerRows* former(const Uuid& vm) const;
+  void putFormer(const Uuid& vm, FormerRows former);
+  void removeFormer(const Uuid& vm);
+
   /// On the disk when it answers without an error: written beside, fsync(2), rename(2), so that a crash leaves the old file or
   /// the new one. The caller saves before the step that the rows describe.
   Status save();
@@ -34,10 +46,13 @@ class StateFile {
  private:
   void load();
   bool parse(const std::string& text);
+  bool parseTables(const nlohmann::json& tables);
+  bool parseFormer(const nlohmann::json& list);
   void keepAside(const std::string& why);
 
   std::string path_;
   std::map<const TableInfo*, std::map<Oid, AnyRow>> tables_;
+  std::map<Uuid, FormerRows> former_;
 };
 
 }  // namespace vmmig

@@ -71,7 +71,11 @@ void Transfer::write(const TransferRow& wanted, bool wroteAdmin) {
 
 void Transfer::recover(const TransferRow& kept) {
   row_ = kept;
-  if (!isFinal()) resume();
+  if (isFinal()) return;
+  if (!vm_.addresses.empty()) return resume();
+  finish(TransferOper::failed,
+         "vmmigd was restarted, and knows no address of the VM any more, so that nothing could be taken back: "
+         "look for what the transfer has left on this device");
 }
 
 void Transfer::detach() {
@@ -83,8 +87,9 @@ void Transfer::start(Task<> task) {
   spawn(std::move(task), [keep = shared_from_this()] {});
 }
 
-Task<Status> Transfer::forEachRow(unsigned work, Visitor visit) {
+Task<Status> Transfer::forEachRow(unsigned work, Visitor visit, Tables tables) {
   for (auto* table : backEnd().tables()) {
+    if (tables != Tables::all && table->isExchanged() != (tables == Tables::exchanged)) continue;
     auto cursor = table->read(vm_);
     std::vector<AnyRow> rows;
     for (;;) {
@@ -104,6 +109,27 @@ Task<Status> Transfer::forEachRow(unsigned work, Visitor visit) {
     }
   }
   co_return Status{};
+}
+
+Task<Status> Transfer::readRows(unsigned work, Tables tables, std::vector<AnyRow>& rows) {
+  rows.clear();
+  Visitor collect = [&rows](TableBackEnd&, const AnyRow& row) -> Status {
+    rows.push_back(row);
+    return {};
+  };
+  auto read = co_await forEachRow(work, std::move(collect), tables);
+  if (!read) co_return failure(read.error().status, "the VM's rows cannot be read: " + read.error().text);
+  co_return Status{};
+}
+
+bool Transfer::isExchanged(const TableInfo& table) const {
+  const auto* found = backEnd().tableFor(table);
+  return found && found->isExchanged();
+}
+
+bool Transfer::hasExchanged() const {
+  auto tables = backEnd().tables();
+  return std::any_of(tables.begin(), tables.end(), [](const auto* table) { return table->isExchanged(); });
 }
 
 std::span<const AnyRow> Transfer::sliceOf(const std::vector<AnyRow>& rows, std::size_t from) const {

@@ -69,12 +69,15 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   /// The chunks of its image, for vmMigImageTable. nextChunk: the first number above `after`.
   virtual const std::string* chunk(std::uint32_t number) const = 0;
   virtual std::optional<std::uint32_t> nextChunk(std::uint32_t after) const = 0;
-  /// A manager writes a chunk.
-  virtual Status checkChunk(std::uint32_t number, const std::string& data) const = 0;
+  /// A manager writes a chunk. What is refused leaves its reason in vmMigTransferError while chunks are expected: a SET's answer
+  /// has no room for it.
+  virtual Status checkChunk(std::uint32_t number, const std::string& data) = 0;
   virtual void takeChunk(std::uint32_t number, const std::string& data) = 0;
 
  protected:
   using Visitor = std::function<Status(TableBackEnd&, const AnyRow&)>;
+  /// Which of the device's tables: those that change row by row, those that BackEnd::exchange() changes, or both.
+  enum class Tables { all, rowByRow, exchanged };
 
   virtual void begin() = 0;
   virtual void obey(TransferAdmin wanted) = 0;
@@ -88,9 +91,14 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   /// Sets a task going that keeps this transfer alive.
   void start(Task<> task);
   bool isCurrent(unsigned work) const { return work == work_; }
+  unsigned currentWork() const { return work_; }
   /// All rows of the VM on this device, in slices. Ends early when `visit` or reading fails, or the work is no longer current:
   /// the caller asks isCurrent() first.
-  Task<Status> forEachRow(unsigned work, Visitor visit);
+  Task<Status> forEachRow(unsigned work, Visitor visit, Tables tables = Tables::all);
+  /// The same, into `rows`, which must outlive the task.
+  Task<Status> readRows(unsigned work, Tables tables, std::vector<AnyRow>& rows);
+  bool isExchanged(const TableInfo& table) const;
+  bool hasExchanged() const;
   /// The rows behind `from` that belong to one table and make one slice.
   std::span<const AnyRow> sliceOf(const std::vector<AnyRow>& rows, std::size_t from) const;
 

@@ -11,10 +11,13 @@ bool countsUp(const ColumnInfo& column) { return column.name.ends_with("IdleTime
 
 std::int64_t seconds(Clock::duration duration) { return std::chrono::duration_cast<std::chrono::seconds>(duration).count(); }
 
+bool hasEnd(const ColumnInfo& column, std::int64_t value) { return countsUp(column) || value != forEver; }
+
 bool explained(const ColumnInfo& column, std::int64_t before, std::int64_t now, std::int64_t elapsed) {
   auto slack = clockTolerance.count();
   // An idle time that a device does not count stays where it is.
   if (countsUp(column)) return now >= before - slack && now <= before + elapsed + slack;
+  if (!hasEnd(column, before) || !hasEnd(column, now)) return before == now;
   auto expected = std::max<std::int64_t>(before - elapsed, 0);
   return now >= expected - slack && now <= expected + slack;
 }
@@ -26,6 +29,7 @@ std::optional<std::int64_t> remainingLifeSeconds(const AnyRow& row) {
   for (const auto& column : row.table().values()) {
     if (column.carry != Carry::clock || countsUp(column)) continue;
     auto life = row.get(column).number;
+    if (!hasEnd(column, life)) continue;
     least = least ? std::min(*least, life) : life;
   }
   return least;
@@ -44,7 +48,7 @@ void age(AnyRow& row, Clock::duration elapsed) {
     auto value = row.get(column);
     if (countsUp(column))
       value.number = std::min(value.number + seconds(elapsed), column.syntax->maximum);
-    else if (value.number > 0)
+    else if (value.number > 0 && hasEnd(column, value.number))
       value.number = std::max<std::int64_t>(value.number - seconds(elapsed), 1);
     row.set(column, value);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The columns that a clock changes by itself (Carry::clock): what the passing of time explains, and what it does not.
-// Those whose descriptor ends in IdleTime count up from the last change; all others are remaining life and count down.
+// Those whose descriptor ends in IdleTime count up from the last change; all others are remaining life and count down, unless
+// they say forEver (mibs/column.h).
 #pragma once
 
 #include <optional>
@@ -13,7 +14,7 @@ namespace vmmig {
 /// What two clocks may differ by, and what reading and telling may take.
 inline constexpr std::chrono::seconds clockTolerance{2};
 
-/// Seconds until the row goes by itself; nothing when its table has no such column.
+/// Seconds until the row goes by itself; nothing when it does not: its table has no such column, or it says forEver.
 std::optional<std::int64_t> remainingLifeSeconds(const AnyRow& row);
 
 /// Is `now` what becomes of the clock columns of `before` when nothing happens for `elapsed`?

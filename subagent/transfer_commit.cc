@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Commit at the destination, in slices: stale rows out, the image's rows in, everything read back and compared. What was done is
-// noted before each turn of the event loop, so that an undo can begin at any of them.
+// noted before each turn of the event loop, so that an undo can begin at any of them. transfer_exchange.cc has the part of the
+// tables that are exchanged: it comes last, because it is all or nothing by itself.
 #include "common/log.h"
+#include "mibs/registry.h"
 #include "subagent/transfer_clock.h"
 #include "subagent/transfer_destination.h"
 
@@ -11,25 +13,35 @@ namespace {
 // More of them help nobody who reads the log.
 constexpr std::uint32_t maxRefusalsLogged = 10;
 
-std::string describe(const AnyRow& row) { return std::string{row.table().entry} + " " + toString(row.index()); }
 }  // namespace
 
 void DestinationTransfer::startCommit() {
   row_.operStatus = TransferOper::committing;
+  row_.error = {};
   start(commit(beginWork()));
 }
 
 Task<> DestinationTransfer::commit(unsigned work) {
   co_await nextTurn(loop());
   if (!isCurrent(work)) co_return;
-  // Without it a crash from here on would leave rows behind.
-  Status status = save();
+  while (staging_->takeWaiting(Clock::now())) {
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return;
+  }
+  showImage();
+  if (!staging_->isWhole()) co_return finish(TransferOper::failed, notWhole());
+  auto status = co_await keepFormer(work);
+  if (!isCurrent(work)) co_return;
   if (status) {
     status = co_await removeStale(work);
     if (!isCurrent(work)) co_return;
   }
   if (status) {
     status = co_await createRows(work);
+    if (!isCurrent(work)) co_return;
+  }
+  if (status) {
+    status = co_await exchangeRows(work);
     if (!isCurrent(work)) co_return;
   }
   if (status) {
@@ -51,48 +63,52 @@ Task<> DestinationTransfer::commit(unsigned work) {
 
 Task<Status> DestinationTransfer::removeStale(unsigned work) {
   std::vector<AnyRow> present;
-  Visitor collect = [&present](TableBackEnd&, const AnyRow& row) -> Status {
-    present.push_back(row);
-    return {};
-  };
-  auto read = co_await forEachRow(work, std::move(collect));
-  if (!isCurrent(work)) co_return Status{};
-  if (!read) co_return failure("the VM's rows cannot be read: " + read.error().text);
-  staleReadAt_ = Clock::now();
+  auto read = co_await readRows(work, Tables::rowByRow, present);
+  if (!isCurrent(work) || !read) co_return read;
+  stale_.readAt = Clock::now();
   for (std::size_t at = 0; at < present.size();) {
     auto slice = sliceOf(present, at);
     auto result = backEnd().tableFor(slice.front().table())->remove(vm_, slice);
-    stale_.insert(stale_.end(), slice.begin(), slice.begin() + static_cast<std::ptrdiff_t>(result.done));
+    stale_.rows.insert(stale_.rows.end(), slice.begin(), slice.begin() + static_cast<std::ptrdiff_t>(result.done));
     if (result.error) co_return failure("a stale row of the VM cannot be removed: " + result.error->text);
     at += slice.size();
     co_await nextTurn(loop());
     if (!isCurrent(work)) co_return Status{};
   }
-  if (!stale_.empty()) log::info(label() + ": " + std::to_string(stale_.size()) + " stale rows of the VM were in the way");
+  if (!stale_.rows.empty())
+    log::info(label() + ": " + std::to_string(stale_.rows.size()) + " stale rows of the VM were in the way");
   co_return Status{};
 }
 
 Task<Status> DestinationTransfer::createRows(unsigned work) {
-  auto& entries = rows().entries();
-  std::vector<ImageRows::Map::iterator> places;
-  // The first two octets of a key are its table.
-  auto tableOf = [](ImageRows::Map::iterator place) { return std::string_view{place->first}.substr(0, 2); };
-  for (auto at = entries.begin(); at != entries.end();) {
-    places.clear();
-    for (; at != entries.end() && places.size() < context().limits.sliceRows; ++at) {
-      if (!places.empty() && tableOf(at) != tableOf(places.front())) break;
-      places.push_back(at);
+  Places places;
+  for (const auto* table : mib::tables()) {
+    if (isExchanged(*table)) continue;
+    auto [at, end] = rows().of(*table);
+    while (at != end) {
+      places.clear();
+      for (; at != end && places.size() < context().limits.sliceRows; ++at) places.push_back(at);
+      if (auto created = createSlice(places); !created) co_return created;
+      co_await nextTurn(loop());
+      if (!isCurrent(work)) co_return Status{};
     }
-    if (auto created = createSlice(places); !created) co_return created;
-    co_await nextTurn(loop());
-    if (!isCurrent(work)) co_return Status{};
   }
   co_return Status{};
 }
 
-Status DestinationTransfer::createSlice(const std::vector<ImageRows::Map::iterator>& places) {
-  std::vector<AnyRow> slice;
-  for (auto place : places) age(slice.emplace_back(rows().unpack(*place)), Clock::now() - place->second.at);
+std::vector<AnyRow> DestinationTransfer::unpackAged(const Places& places) {
+  std::vector<AnyRow> result;
+  auto now = Clock::now();
+  for (auto place : places) age(result.emplace_back(rows().unpack(*place)), now - place->second.at);
+  return result;
+}
+
+void DestinationTransfer::leaveOut(const std::string& why) {
+  if (++row_.missing <= maxRefusalsLogged) log::warning(label() + ": " + why + "; it is left out (bestEffort)");
+}
+
+Status DestinationTransfer::createSlice(const Places& places) {
+  auto slice = unpackAged(places);
   auto* table = backEnd().tableFor(slice.front().table());
   for (std::size_t at = 0; at < slice.size();) {
     BatchResult result{0, Error{SnmpStatus::wrongValue, "this device has no " + std::string{slice.front().table().name}}};
@@ -102,7 +118,7 @@ Status DestinationTransfer::createSlice(const std::vector<ImageRows::Map::iterat
     if (!result.error) continue;
     auto text = describe(slice[at]) + " cannot be made: " + result.error->text;
     if (!isBestEffort()) return failure(text);
-    if (++row_.missing <= maxRefusalsLogged) log::warning(label() + ": " + text + "; it is left out (bestEffort)");
+    leaveOut(text);
     ++at;
   }
   return {};

@@ -9,7 +9,13 @@ namespace vmmig {
 
 DestinationTransfer::DestinationTransfer(std::shared_ptr<TransferContext> context, const Uuid& uuid)
     : Transfer(std::move(context), uuid, TransferRole::destination),
-      staging_(std::make_unique<ImageStaging>(uuid, this->context().limits)) {}
+      staging_(std::make_unique<ImageStaging>(uuid, this->context().limits)) {
+  vm_.presence = VmPresence::arriving;
+}
+
+DestinationTransfer::~DestinationTransfer() {
+  if (rehearsalTimer_) loop().cancel(*rehearsalTimer_);
+}
 
 Status DestinationTransfer::permits(TransferAdmin wanted) const {
   auto now = row_.operStatus;
@@ -33,14 +39,17 @@ Status DestinationTransfer::permits(TransferAdmin wanted) const {
 }
 
 Status DestinationTransfer::permitsCommit() const {
-  if (!staging_->isComplete())
+  if (!staging_->hasArrived())
     return refusal(TransferAdmin::commit, "chunks 1.." + std::to_string(staging_->inOrder()) +
                                               " of its image are here, without the end mark: write the others first");
-  if (!staging_->isWhole())
-    return refusal(TransferAdmin::commit, "its image comes to " + std::to_string(staging_->rows().size()) +
-                                              " rows, and its end mark says " + std::to_string(staging_->end().rows) +
-                                              " or has another digest: abort, and read the image anew with a higher epoch");
+  // What still waits to be applied, the commit applies first.
+  if (staging_->isComplete() && !staging_->isWhole()) return refusal(TransferAdmin::commit, notWhole());
   return {};
+}
+
+std::string DestinationTransfer::notWhole() const {
+  return "its image comes to " + std::to_string(staging_->rows().size()) + " rows, and its end mark says " +
+         std::to_string(staging_->end().rows) + " or has another digest: abort, and read the image anew with a higher epoch";
 }
 
 void DestinationTransfer::begin() {
@@ -58,8 +67,8 @@ void DestinationTransfer::begin() {
 void DestinationTransfer::prepare() {
   beginWork();
   vm_ = context().registry.get(row_.uuid);
-  staging_ = std::make_unique<ImageStaging>(row_.uuid, context().limits);
-  stale_.clear();
+  vm_.presence = VmPresence::arriving;
+  dropImage();
   isCreatedKnown_ = true;
   row_.operStatus = TransferOper::prepared;
   if (auto saved = save(); !saved) return finish(TransferOper::failed, saved.error().text);
@@ -91,6 +100,7 @@ void DestinationTransfer::resume() {
   // Nothing was made yet.
   if (row_.operStatus == TransferOper::prepared) return finish(TransferOper::expired, text);
   isCreatedKnown_ = false;
+  recoverFormer();
   if (row_.operStatus == TransferOper::committed) return start(stayCommitted(beginWork()));
   startUndo(TransferOper::expired, text);
 }
@@ -98,6 +108,11 @@ void DestinationTransfer::resume() {
 void DestinationTransfer::dropImage() {
   staging_ = std::make_unique<ImageStaging>(row_.uuid, context().limits);
   stale_ = {};
+  former_ = {};
+  isExchangeDone_ = false;
+  rehearsed_.reset();
+  refusedChunk_ = 0;
+  context().stateFile.removeFormer(row_.uuid);
 }
 
 const std::string* DestinationTransfer::chunk(std::uint32_t number) const {
@@ -117,22 +132,31 @@ Status DestinationTransfer::checkRow(const AnyRow& row) const {
   return table->check(vm_, row);
 }
 
-Status DestinationTransfer::checkChunk(std::uint32_t number, const std::string& data) const {
-  auto refused = [&](SnmpStatus status, const std::string& why) {
-    return failure(status, "vmMigImageData of chunk " + std::to_string(number) + " is refused: " + label() + ": " + why);
-  };
+Status DestinationTransfer::checkChunk(std::uint32_t number, const std::string& data) {
+  auto judged = judgeChunk(number, data);
+  if (judged) return {};
+  const auto& error = judged.error();
+  if (row_.operStatus == TransferOper::prepared) {
+    refusedChunk_ = number;
+    row_.error = shortened("chunk " + std::to_string(number) + " is refused: " + error.text);
+  }
+  return failure(error.status,
+                 "vmMigImageData of chunk " + std::to_string(number) + " is refused: " + label() + ": " + error.text);
+}
+
+Status DestinationTransfer::judgeChunk(std::uint32_t number, const std::string& data) const {
   if (row_.operStatus != TransferOper::prepared && !chunk(number))
-    return refused(SnmpStatus::inconsistentValue,
+    return failure(SnmpStatus::inconsistentValue,
                    "it is " + labelOf(row_.operStatus) + ", and takes chunks while it is prepared");
   auto records = staging_->check(number, data);
-  if (!records) return refused(records.error().status, records.error().text);
+  if (!records) return failure(records.error());
   // What the device refuses is left out at commit.
   if (isBestEffort()) return {};
   for (const auto& record : *records) {
     const auto* put = std::get_if<image::Put>(&record);
     if (!put) continue;
     if (auto checked = checkRow(put->row); !checked)
-      return refused(checked.error().status, "a row of it cannot be made here: " + checked.error().text +
+      return failure(checked.error().status, describe(put->row) + " cannot be made here: " + checked.error().text +
                                                  "; mend that, or begin anew with the policy bestEffort");
   }
   return {};
@@ -142,6 +166,25 @@ void DestinationTransfer::takeChunk(std::uint32_t number, const std::string& dat
   if (row_.operStatus != TransferOper::prepared) return;
   staging_->take(number, data, Clock::now());
   showImage();
+  if (number == refusedChunk_) {
+    refusedChunk_ = 0;
+    row_.error = {};
+  }
+  rehearseSoon();
+  if (staging_->inOrder() >= number && takingWork_ != currentWork()) {
+    takingWork_ = currentWork();
+    start(takeWaiting(currentWork()));
+  }
+}
+
+Task<> DestinationTransfer::takeWaiting(unsigned work) {
+  while (staging_->takeWaiting(Clock::now())) {
+    showImage();
+    rehearseSoon();
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return;
+  }
+  takingWork_ = 0;
 }
 
 void DestinationTransfer::showImage() {

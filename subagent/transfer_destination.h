@@ -15,16 +15,19 @@ namespace vmmig {
 class DestinationTransfer final : public Transfer {
  public:
   DestinationTransfer(std::shared_ptr<TransferContext> context, const Uuid& uuid);
+  ~DestinationTransfer() override;
 
   Status permits(TransferAdmin wanted) const override;
   Status permitsClaim() const override { return {}; }
 
   const std::string* chunk(std::uint32_t number) const override;
   std::optional<std::uint32_t> nextChunk(std::uint32_t after) const override;
-  Status checkChunk(std::uint32_t number, const std::string& data) const override;
+  Status checkChunk(std::uint32_t number, const std::string& data) override;
   void takeChunk(std::uint32_t number, const std::string& data) override;
 
  private:
+  using Places = std::vector<ImageRows::Map::iterator>;
+
   /// How often rows read back differ from those that were made.
   struct Difference {
     std::uint32_t altered = 0, surplus = 0, gone = 0;
@@ -39,7 +42,9 @@ class DestinationTransfer final : public Transfer {
   void onDeadline() override;
   void dropImage() override;
   Status permitsCommit() const;
+  std::string notWhole() const;
   Status checkRow(const AnyRow& row) const;
+  Status judgeChunk(std::uint32_t number, const std::string& data) const;
 
   void prepare();
   void startCommit();
@@ -49,17 +54,34 @@ class DestinationTransfer final : public Transfer {
   void startConclusion(TransferOper after, std::string error = {});
   void endUndo(std::size_t lost);
   void showImage();
+  /// Applies the chunks that waited for an earlier one.
+  Task<> takeWaiting(unsigned work);
+
+  // While the VM runs at the source: could what is staged be exchanged? A refusal ends the transfer.
+  void rehearseSoon();
+  void onRehearsalTimer(unsigned work);
+  Task<> rehearse(unsigned work);
+  image::Digest digestOfExchanged();
 
   // The steps of commit, in this order.
   Task<> commit(unsigned work);
+  Task<Status> keepFormer(unsigned work);
   Task<Status> removeStale(unsigned work);
   Task<Status> createRows(unsigned work);
+  /// Rows of the tables that are exchanged: the VM's former ones out, the image's in, all or nothing.
+  Task<Status> exchangeRows(unsigned work);
   Task<Status> verify(unsigned work);
-  Status createSlice(const std::vector<ImageRows::Map::iterator>& places);
+  Status createSlice(const Places& places);
+  void leaveOut(const std::string& why);
+  Places exchangedPlaces();
+  void leaveOutRefused(Places& places);
+  std::vector<AnyRow> unpackAged(const Places& places);
   Status judge(const Difference& difference) const;
   void readBack(TableBackEnd& table, const AnyRow& row, Difference& difference);
 
   Task<> undo(unsigned work);
+  Task<std::size_t> exchangeBack(unsigned work);
+  void recoverFormer();
   Task<std::size_t> removeCreated(unsigned work);
   Task<std::size_t> restoreStale(unsigned work);
 
@@ -78,8 +100,23 @@ class DestinationTransfer final : public Transfer {
   bool isCreatedKnown_ = true;
   std::uint32_t reading_ = 0;
   /// Rows of the VM that were in the way, to be restored.
-  std::vector<AnyRow> stale_;
-  Clock::time_point staleReadAt_;
+  struct Stale {
+    std::vector<AnyRow> rows;
+    Clock::time_point readAt;
+    /// The next `count` of them as they would be now, without those that would have ended.
+    std::vector<AnyRow> take(std::size_t count);
+  };
+  Stale stale_;
+  /// Those of the tables that are exchanged, and whether they have been (after a restart: may have been).
+  Stale former_;
+  bool isExchangeDone_ = false;
+
+  std::uint32_t refusedChunk_ = 0;  // whose reason vmMigTransferError has
+  unsigned takingWork_ = 0;         // the work in which takeWaiting() goes on
+
+  std::optional<EventLoop::TimerId> rehearsalTimer_;
+  Clock::time_point firstUnrehearsed_, lastUnrehearsed_;  // when chunks came since the last rehearsal
+  std::optional<image::Digest> rehearsed_;                // what went well
   TransferOper afterUndo_ = TransferOper::aborted;
 };
 

@@ -8,6 +8,7 @@
 #include "subagent/transfer_destination.h"
 #include "subagent/transfer_source.h"
 #include "subagent/transfer_store.h"
+#include "subagent/vm_store.h"
 
 namespace vmmig {
 
@@ -94,17 +95,37 @@ void TransferEngine::erase(const Uuid& vm) {
   transfers_.erase(found);
 }
 
+// Only what managers have made; the configuration goes before it, and may have changed since.
+void TransferEngine::recoverVms() {
+  auto& file = context_->stateFile;
+  auto& registry = context_->registry;
+  for (const auto& any : file.rows(TableOf<VmRow>::info)) {
+    const auto& row = any.as<VmRow>();
+    if (!row.uuid.isNil() && !registry.find(row.uuid) && row.storageType == StorageType::volatile_) registry.put(row);
+  }
+  for (const auto& any : file.rows(TableOf<VmAddressRow>::info)) {
+    const auto& row = any.as<VmAddressRow>();
+    if (registry.find(row.uuid) && row.storageType == StorageType::volatile_) recoverAddress(row);
+  }
+  file.putVms(registry);
+}
+
+void TransferEngine::recoverAddress(const VmAddressRow& row) {
+  auto& registry = context_->registry;
+  const auto* owner = registry.ownerOf(row.address);
+  if (owner && *owner == row.uuid) return;
+  auto checked = checkAddressRow(row);
+  if (checked && !owner) return registry.put(row);
+  auto why = checked ? "it belongs to VM " + registry.get(*owner).label() + " now, and what the device holds of it as well"
+                     : checked.error().text;
+  log::warning("address " + toString(row.address) + " of VM " + registry.get(row.uuid).label() +
+               " is not taken from the state file: " + why);
+}
+
 void TransferEngine::recover() {
   auto& file = context_->stateFile;
   auto& registry = context_->registry;
-  // The configuration's own come first, and it may have changed since.
-  for (const auto& row : file.rows(TableOf<VmRow>::info))
-    if (!registry.find(vmOf(row)) && row.as<VmRow>().storageType == StorageType::volatile_) registry.put(row.as<VmRow>());
-  for (const auto& any : file.rows(TableOf<VmAddressRow>::info)) {
-    const auto& row = any.as<VmAddressRow>();
-    bool isNew = registry.find(row.uuid) && !registry.ownerOf(row.address);
-    if (isNew && row.storageType == StorageType::volatile_) registry.put(row);
-  }
+  recoverVms();
   for (const auto& any : file.rows(TableOf<TransferRow>::info)) {
     const auto& row = any.as<TransferRow>();
     auto& transfer = transfers_[indexOf(row.uuid)];

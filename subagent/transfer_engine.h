@@ -48,6 +48,8 @@ class TransferEngine {
  private:
   std::shared_ptr<TransferContext> context_;
   void forgetOldest();
+  void recoverVms();
+  void recoverAddress(const VmAddressRow& row);
 
   Transfers transfers_;
   std::map<Uuid, std::uint32_t> deletedEpochs_;

@@ -17,4 +17,7 @@ struct TransferLimits {
   std::size_t sliceRows = 256;                  // that are handled before the event loop has its turn
 };
 
+/// How often an exchange is tried anew when it is no row's fault: one of the rows to be removed may have ended since it was read.
+inline constexpr int exchangeAttempts = 3;
+
 }  // namespace vmmig

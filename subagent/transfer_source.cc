@@ -45,6 +45,7 @@ void SourceTransfer::begin() {
   auto work = beginWork();
   backEnd().unblock(row_.uuid);
   vm_ = context().registry.get(row_.uuid);
+  vm_.presence = VmPresence::leaving;
   log_ = std::make_unique<ImageLog>(row_.uuid, context().limits);
   row_.operStatus = TransferOper::tracking;
   // The freeze is not written again, it would cost its stop time: after a restart all states up to frozen come to the same.
@@ -145,6 +146,7 @@ void SourceTransfer::showImage() {
 void SourceTransfer::startRelease() {
   auto work = beginWork();
   disarmDeadline();
+  vm_.presence = VmPresence::left;
   row_.operStatus = TransferOper::releasing;
   // Should this not be written: a restart keeps the rows, and the manager releases again.
   if (auto saved = save(); !saved) log::error(label() + " is releasing, but a restart would not know it: " + saved.error().text);
@@ -167,14 +169,34 @@ Task<> SourceTransfer::release(unsigned work) {
   finish(TransferOper::released);
 }
 
-Task<Status> SourceTransfer::deleteRows(unsigned work) {
-  std::vector<AnyRow> rows;
-  Visitor collect = [this, &rows](TableBackEnd& table, const AnyRow& row) -> Status {
+Transfer::Visitor SourceTransfer::collectOwn(std::vector<AnyRow>& rows) const {
+  return [this, &rows](TableBackEnd& table, const AnyRow& row) -> Status {
     const auto* owner = context().registry.ownerOf(table.peerOf(row));
     if (!owner || *owner == row_.uuid) rows.push_back(row);
     return {};
   };
-  auto read = co_await forEachRow(work, std::move(collect));
+}
+
+// One transaction, hence first: when it is refused, nothing has been deleted.
+Task<Status> SourceTransfer::deleteExchanged(unsigned work) {
+  for (int attempt = 1;; ++attempt) {
+    std::vector<AnyRow> rows;
+    auto collect = collectOwn(rows);
+    auto read = co_await forEachRow(work, std::move(collect), Tables::exchanged);
+    if (!isCurrent(work) || !read || rows.empty()) co_return read;
+    Exchange exchange{rows, {}};
+    auto refusal = backEnd().exchange(vm_, exchange);
+    if (!refusal) co_return Status{};
+    if (attempt == exchangeAttempts) co_return failure(refusal->error);
+  }
+}
+
+Task<Status> SourceTransfer::deleteRows(unsigned work) {
+  auto exchanged = co_await deleteExchanged(work);
+  if (!isCurrent(work) || !exchanged) co_return exchanged;
+  std::vector<AnyRow> rows;
+  auto collect = collectOwn(rows);
+  auto read = co_await forEachRow(work, std::move(collect), Tables::rowByRow);
   if (!isCurrent(work) || !read) co_return read;
   for (std::size_t at = 0; at < rows.size();) {
     auto slice = sliceOf(rows, at);
@@ -207,7 +229,7 @@ std::optional<std::uint32_t> SourceTransfer::nextChunk(std::uint32_t after) cons
   return after + 1;
 }
 
-Status SourceTransfer::checkChunk(std::uint32_t number, const std::string&) const {
+Status SourceTransfer::checkChunk(std::uint32_t number, const std::string&) {
   return failure(SnmpStatus::notWritable, "vmMigImageData of chunk " + std::to_string(number) + " is refused: " + label() +
                                               " writes its image itself; write chunks at the destination");
 }

@@ -21,7 +21,7 @@ class SourceTransfer final : public Transfer {
 
   const std::string* chunk(std::uint32_t number) const override;
   std::optional<std::uint32_t> nextChunk(std::uint32_t after) const override;
-  Status checkChunk(std::uint32_t number, const std::string& data) const override;
+  Status checkChunk(std::uint32_t number, const std::string& data) override;
   void takeChunk(std::uint32_t, const std::string&) override {}
 
  private:
@@ -37,6 +37,9 @@ class SourceTransfer final : public Transfer {
   Task<Status> tellRows(unsigned work);
   Task<Status> tellGone(unsigned work);
   Task<Status> deleteRows(unsigned work);
+  Task<Status> deleteExchanged(unsigned work);
+  /// Not those that belong to a VM that stays as well.
+  Visitor collectOwn(std::vector<AnyRow>& rows) const;
 
   void startRelease();
   /// The VM goes on here.

@@ -3,6 +3,8 @@
 
 #include <chrono>
 
+#include "mibs/row_json.h"
+
 namespace vmmig {
 
 MicrosecondsUtc nowUtc() {
@@ -20,6 +22,14 @@ Text<255> shortened(std::string text) {
   // A device's own text may be anything.
   if (!detail::isUtf8(text)) text = "(a text that is not UTF-8; see the log)";
   return {std::move(text)};
+}
+
+std::string describe(const AnyRow& row) {
+  std::string text{row.table().entry};
+  for (const auto& column : row.table().index().subspan(1))
+    // An address tells its type.
+    if (column.syntax != &Codec<InetAddressType>::syntax) text += " " + displayValue(column, row);
+  return text;
 }
 
 }  // namespace vmmig

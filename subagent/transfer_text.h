@@ -5,6 +5,7 @@
 #include <string>
 
 #include "mibs/labels.h"
+#include "mibs/row.h"
 
 namespace vmmig {
 
@@ -13,5 +14,8 @@ MicrosecondsUtc nowUtc();
 
 /// At most 255 octets of it, cut between characters.
 Text<255> shortened(std::string text);
+
+/// Which row it is, among those of its VM: "vmMigPolicyEntry acl-100 1".
+std::string describe(const AnyRow& row);
 
 }  // namespace vmmig

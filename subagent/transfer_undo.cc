@@ -26,7 +26,10 @@ Task<> DestinationTransfer::undo(unsigned work) {
   if (!known)
     co_return finish(TransferOper::failed, "vmmigd was restarted in the middle, and the VM's rows cannot be read: " +
                                                known.error().text + "; remove them by hand");
-  auto lost = co_await removeCreated(work);
+  // In the reverse order of the commit.
+  auto lost = co_await exchangeBack(work);
+  if (!isCurrent(work)) co_return;
+  lost += co_await removeCreated(work);
   if (!isCurrent(work)) co_return;
   lost += co_await restoreStale(work);
   if (!isCurrent(work)) co_return;
@@ -42,6 +45,7 @@ Task<std::size_t> DestinationTransfer::removeCreated(unsigned work) {
     for (; at != entries.end() && looked < context().limits.sliceRows; ++at, ++looked) {
       if (!at->second.created) continue;
       auto row = rows().unpack(*at);
+      if (isExchanged(row.table())) continue;
       if (!slice.empty() && &slice.front().table() != &row.table()) break;
       at->second.created = false;
       slice.push_back(std::move(row));
@@ -62,17 +66,8 @@ Task<std::size_t> DestinationTransfer::removeCreated(unsigned work) {
 
 Task<std::size_t> DestinationTransfer::restoreStale(unsigned work) {
   std::size_t lost = 0;
-  while (!stale_.empty()) {
-    auto count = sliceOf(stale_, 0).size();
-    std::vector<AnyRow> slice;
-    // What would have ended by itself meanwhile is not brought back.
-    for (auto row = stale_.begin(); row != stale_.begin() + static_cast<std::ptrdiff_t>(count); ++row) {
-      auto elapsed = Clock::now() - staleReadAt_;
-      auto life = remainingLifeSeconds(*row);
-      if (life && *life > 0 && std::chrono::seconds{*life} <= elapsed) continue;
-      age(slice.emplace_back(std::move(*row)), elapsed);
-    }
-    stale_.erase(stale_.begin(), stale_.begin() + static_cast<std::ptrdiff_t>(count));
+  while (!stale_.rows.empty()) {
+    auto slice = stale_.take(sliceOf(stale_.rows, 0).size());
     for (std::size_t from = 0; from < slice.size();) {
       auto result = backEnd().tableFor(slice.front().table())->create(vm_, std::span{slice}.subspan(from));
       from += result.done;
@@ -85,6 +80,20 @@ Task<std::size_t> DestinationTransfer::restoreStale(unsigned work) {
     if (!isCurrent(work)) co_return lost;
   }
   co_return lost;
+}
+
+// What would have ended by itself meanwhile is not brought back.
+std::vector<AnyRow> DestinationTransfer::Stale::take(std::size_t count) {
+  std::vector<AnyRow> result;
+  auto elapsed = Clock::now() - readAt;
+  auto end = rows.begin() + static_cast<std::ptrdiff_t>(count);
+  for (auto row = rows.begin(); row != end; ++row) {
+    auto life = remainingLifeSeconds(*row);
+    if (life && *life > 0 && std::chrono::seconds{*life} <= elapsed) continue;
+    age(result.emplace_back(std::move(*row)), elapsed);
+  }
+  rows.erase(rows.begin(), end);
+  return result;
 }
 
 void DestinationTransfer::endUndo(std::size_t lost) {
@@ -134,9 +143,9 @@ Task<Status> DestinationTransfer::lookForLife(unsigned work, bool& alive) {
   std::size_t looked = 0;
   for (auto at = rows().entries().begin(); at != rows().entries().end() && !alive; ++at) {
     if (at->second.created && !isSeen(at->second)) {
-      // Gone before its time: closed, not timed out.
+      // Gone before its time: closed, not timed out. What has no time can go without the VM (a multicast membership by a query).
       auto life = remainingLifeSeconds(rows().unpack(*at));
-      alive = !life || std::chrono::seconds{*life} > Clock::now() - at->second.at + clockTolerance;
+      alive = life && std::chrono::seconds{*life} > Clock::now() - at->second.at + clockTolerance;
     }
     if (++looked % context().limits.sliceRows != 0) continue;
     co_await nextTurn(loop());

@@ -17,12 +17,19 @@ const VmRow* VmRegistry::find(const Uuid& vm) const {
 }
 
 Vm VmRegistry::get(const Uuid& uuid) const {
-  Vm vm{uuid, {}, {}};
-  if (const auto* row = find(uuid)) vm.name = row->name.value;
+  Vm vm{.uuid = uuid, .name = {}, .addresses = {}};
+  if (const auto* row = find(uuid)) {
+    vm.name = row->name.value;
+    vm.port = row->port.value;
+  }
   Oid prefix;
   Codec<Uuid>::appendIndex(prefix, uuid);
-  for (auto at = addresses_.lower_bound(prefix); at != addresses_.end() && startsWith(at->first, prefix); ++at)
+  for (auto at = addresses_.lower_bound(prefix); at != addresses_.end() && startsWith(at->first, prefix); ++at) {
     vm.addresses.push_back(at->second.address);
+    const auto& mac = at->second.macAddress.value;
+    if (!mac.empty() && std::find(vm.macAddresses.begin(), vm.macAddresses.end(), mac) == vm.macAddresses.end())
+      vm.macAddresses.push_back(mac);
+  }
   return vm;
 }
 

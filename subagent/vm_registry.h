@@ -11,11 +11,22 @@
 
 namespace vmmig {
 
+/// What a transfer does with a VM on this device, for back ends that cannot tell it by what they see.
+enum class VmPresence {
+  here,      // no transfer asks
+  leaving,   // its source, which has to find all that is the VM's
+  left,      // its source, which deletes that
+  arriving,  // its destination: nothing here is the VM's but what is made for it
+};
+
 /// A VM as a back end needs it.
 struct Vm {
   Uuid uuid;
   std::string name;
   std::vector<InetAddress> addresses;
+  std::string port = {};                        // where it is attached, empty when unknown (vmMigVmPort)
+  std::vector<std::string> macAddresses = {};   // 6 octets each, those that are known, without repetition
+  VmPresence presence = VmPresence::here;
 
   bool owns(const InetAddress& address) const;
   /// For logs: `web1 (6ba7b810-...)`.

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "subagent/resources.h"
+
 namespace vmmig {
 
 namespace {
@@ -39,7 +41,20 @@ Result<std::optional<AnyRow>> VmStore::next(OidSpan after) {
   return std::nullopt;
 }
 
+Status VmStore::checkName(const VmRow& row) const {
+  if (!context_.areNamesKeys || row.name.value.empty()) return {};
+  for (const auto& [uuid, other] : registry_.vms())
+    if (uuid != row.uuid && nftIdentifier(other.name.value) == nftIdentifier(row.name.value))
+      return failure(SnmpStatus::inconsistentValue, "vmMigVmName '" + row.name.value + "' is that of VM " +
+                                                        registry_.get(uuid).label() +
+                                                        ", and chains and sets of this device are called by it: give one of them "
+                                                        "another name");
+  return {};
+}
+
 Status VmStore::check(const Change& change) {
+  if (change.kind != Change::Kind::remove)
+    if (auto named = checkName(change.after.as<VmRow>()); !named) return named;
   auto vm = registry_.get(change.after.as<VmRow>().uuid);
   if (change.kind == Change::Kind::create) {
     if (vm.uuid.isNil()) return failure(SnmpStatus::noCreation, "the nil UUID names no VM");
@@ -49,7 +64,12 @@ Status VmStore::check(const Change& change) {
   }
   if (!context_.isBusy(vm.uuid)) return {};
   if (change.kind == Change::Kind::remove) return busy(vm, "the row");
-  if (change.wrote("vmMigVmTracked") && !change.after.as<VmRow>().tracked) return busy(vm, "vmMigVmTracked");
+  const auto& before = change.before->as<VmRow>();
+  const auto& after = change.after.as<VmRow>();
+  if (!after.tracked && before.tracked) return busy(vm, "vmMigVmTracked");
+  // Both say which of the device's objects are the VM's.
+  if (after.port != before.port) return busy(vm, "vmMigVmPort");
+  if (after.name != before.name) return busy(vm, "vmMigVmName");
   return {};
 }
 
@@ -59,7 +79,10 @@ Status VmStore::apply(const Change& change) {
     remove(row.uuid);
     return {};
   }
+  // Two rows of one PDU.
+  if (auto named = checkName(row); !named) return named;
   registry_.put(row);
+  registry_.rowsChanged(row.uuid);
   // The undo of a removal brings the addresses back; a new row under this index has none to bring.
   if (auto removed = removedAddresses_.extract(row.uuid))
     for (auto& address : removed.mapped()) registry_.put(std::move(address));

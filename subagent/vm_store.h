@@ -13,12 +13,14 @@ namespace vmmig {
 
 /// What the two tables need to know of the rest of the agent. Every function is set.
 struct VmContext {
-  /// A transfer of this VM is under way: neither the VM nor its addresses may change.
+  /// A transfer of this VM is under way: neither what tells its state from that of others nor its addresses may change.
   std::function<bool(const Uuid&)> isBusy;
   std::function<bool(const Uuid&)> isBlocked;
   std::function<std::uint32_t(const Vm&)> tcpConns;
   /// The registry has changed, and the PDU that changed it has succeeded.
   std::function<void()> changed;
+  /// Objects of the device are called by the names of VMs (resources.h), so no two VMs can have the same.
+  bool areNamesKeys = false;
 };
 
 class VmStore final : public RowStore {
@@ -36,6 +38,7 @@ class VmStore final : public RowStore {
 
  private:
   VmRow complete(VmRow row) const;
+  Status checkName(const VmRow& row) const;
   void remove(const Uuid& vm);
 
   VmRegistry& registry_;
