@@ -7,6 +7,7 @@
 
 #include "common/event_loop.h"
 #include "subagent/back_end.h"
+#include "subagent/resources.h"
 
 namespace vmmig {
 
@@ -15,9 +16,12 @@ struct LinuxOptions {
   EventLoop* loop = nullptr;
   /// Fill the table of the kernel (nf_conntrack_max) no further than this.
   std::uint32_t maxRows = std::numeric_limits<std::uint32_t>::max();
+  Resources resources = {};
+  /// Where what must survive a restart of the device is kept (DHCP bindings); empty: nowhere.
+  std::string stateDirectory = {};
 };
 
-/// Always succeeds; what is missing is in health().
+/// Always succeeds; what is missing is in checks().
 std::unique_ptr<BackEnd> makeLinuxBackEnd(LinuxOptions options = {});
 
 }  // namespace vmmig

@@ -3,6 +3,7 @@
 
 #include <linux/capability.h>
 #include <linux/membarrier.h>
+#include <netinet/in.h>
 #include <nftables/libnftables.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -11,6 +12,8 @@
 #include <cerrno>
 
 #include "common/log.h"
+#include "subagent/linux_bridge_ports.h"
+#include "subagent/linux_dhcp_text.h"
 #include "subagent/linux_netlink.h"
 
 namespace vmmig {
@@ -26,21 +29,52 @@ table inet vmmig {
   flags owner;
   set vm4 { type ipv4_addr; }
   set vm6 { type ipv6_addr; }
-  set translated4 { type ipv4_addr . inet_service . ipv4_addr . inet_service; }
-  set translated6 { type ipv6_addr . inet_service . ipv6_addr . inet_service; }
+  set translated4 { type inet_proto . ipv4_addr . inet_service . ipv4_addr . inet_service; }
+  set translated6 { type inet_proto . ipv6_addr . inet_service . ipv6_addr . inet_service; }
+  set echo4 { typeof ip saddr . ip daddr . icmp id; }
+  set echo6 { typeof ip6 saddr . ip6 daddr . icmpv6 id; }
+  set portless4 { type inet_proto . ipv4_addr . ipv4_addr; }
+  set portless6 { type inet_proto . ipv6_addr . ipv6_addr; }
   chain stop {
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
     ip saddr @vm4 drop
     ip daddr @vm4 drop
     ip6 saddr @vm6 drop
     ip6 daddr @vm6 drop
-    ip saddr . tcp sport . ip daddr . tcp dport @translated4 drop
-    ip6 saddr . tcp sport . ip6 daddr . tcp dport @translated6 drop
+    meta l4proto . ip saddr . th sport . ip daddr . th dport @translated4 drop
+    meta l4proto . ip6 saddr . th sport . ip6 daddr . th dport @translated6 drop
+    ip saddr . ip daddr . icmp id @echo4 drop
+    ip6 saddr . ip6 daddr . icmpv6 id @echo6 drop
+    meta l4proto . ip saddr . ip daddr @portless4 drop
+    meta l4proto . ip6 saddr . ip6 daddr @portless6 drop
   }
   chain prerouting { type filter hook prerouting priority -350; jump stop; }
   chain output { type filter hook output priority -350; jump stop; }
   chain forward { type filter hook forward priority -350; jump stop; }
   chain labels { ct label set 127; }
+}
+)";
+
+// Frames that a bridge passes on never reach `inet`. ARP, RARP and neighbour discovery go on, here too: they are no state that
+// follows the VM, and by them every switch learns where the VM is as soon as it runs again, be it somewhere else.
+constexpr const char* bridgeTableText = R"(
+table bridge vmmig_block {
+  flags owner;
+  set mac { type ether_addr; }
+  set vm4 { type ipv4_addr; }
+  set vm6 { type ipv6_addr; }
+  chain stop {
+    meta protocol { arp, 0x8035 } accept
+    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+    ether saddr @mac drop
+    ether daddr @mac drop
+    ip saddr @vm4 drop
+    ip daddr @vm4 drop
+    ip6 saddr @vm6 drop
+    ip6 daddr @vm6 drop
+  }
+  chain prerouting { type filter hook prerouting priority -350; jump stop; }
+  chain output { type filter hook output priority -350; jump stop; }
 }
 )";
 
@@ -51,12 +85,19 @@ std::string firstLine(const char* text) {
   return line;
 }
 
-std::string elementText(const Tuple& tuple) {
-  return toString(tuple.source.address) + " . " + std::to_string(tuple.source.port) + " . " +
-         toString(tuple.destination.address) + " . " + std::to_string(tuple.destination.port);
-}
-
 bool isV6(const InetAddress& address) { return address.type == InetAddressType::ipv6; }
+
+/// Set and element for what comes in from outside; GRE is here a protocol without ports, because its keys stand elsewhere.
+std::pair<std::string, std::string> inboundElement(const InboundTuple& inbound) {
+  const auto& [source, destination] = inbound.tuple;
+  auto protocol = std::to_string(inbound.protocol), from = toString(source.address), to = toString(destination.address);
+  auto set = [&](const char* kind) { return std::string{"inet vmmig "} + kind + (isV6(source.address) ? "6" : "4"); };
+  if (isIcmp(inbound.protocol)) return {set("echo"), from + " . " + to + " . " + std::to_string(source.port)};
+  if (!hasPorts(inbound.protocol) || inbound.protocol == IPPROTO_GRE)
+    return {set("portless"), protocol + " . " + from + " . " + to};
+  return {set("translated"),
+          protocol + " . " + from + " . " + std::to_string(source.port) + " . " + to + " . " + std::to_string(destination.port)};
+}
 
 /// A packet that was behind the hook when the rule came is through when every CPU has left its read-side critical section.
 void waitForPacketsUnderWay() {
@@ -76,13 +117,13 @@ bool hasNetAdmin() {
 void LinuxBlock::Free::operator()(nft_ctx* context) const { nft_ctx_free(context); }
 
 Status LinuxBlock::ensure() {
-  if (context_) return {};
+  if (context_) return ensureBridges();
   context_.reset(nft_ctx_new(NFT_CTX_DEFAULT));
   if (!context_) return failure("libnftables cannot start");
   nft_ctx_buffer_error(context_.get());
   nft_ctx_buffer_output(context_.get());
   auto made = run(tableText);
-  if (made) return {};
+  if (made) return ensureBridges();
   context_.reset();
   if (!hasNetAdmin()) return failure("VMs cannot be blocked: vmmigd needs CAP_NET_ADMIN");
   if (made.error().text.find("not permitted") != std::string::npos)
@@ -92,6 +133,34 @@ Status LinuxBlock::ensure() {
         "with --back-end linux can run in it: end the other one");
   return failure("VMs cannot be blocked: nftables refuses the table `inet vmmig` (" + made.error().text +
                  "); is nf_tables loaded?");
+}
+
+Status LinuxBlock::ensureBridges() {
+  if (isBridging_) return {};
+  auto bridges = readBridges();
+  if (!bridges) return failure("VMs cannot be blocked: " + bridges.error().text);
+  lacksBridges_ = false;
+  if (bridges->names.empty()) return {};
+  auto made = run(bridgeTableText);
+  lacksBridges_ = !made;
+  if (!made)
+    return failure("VMs cannot be blocked at bridges: nftables refuses the table `bridge vmmig_block` (" + made.error().text +
+                   "); does the kernel have nf_tables for bridges (CONFIG_NF_TABLES_BRIDGE)?");
+  isBridging_ = true;
+  return {};
+}
+
+bool LinuxBlock::covers(const std::string& mac, const InetAddress& address) const {
+  const Element elements[] = {{"bridge vmmig_block mac", macText(mac)},
+                              {isV6(address) ? "inet vmmig vm6" : "inet vmmig vm4", toString(address)}};
+  return isNeeded(elements[0]) || isNeeded(elements[1]);
+}
+
+void LinuxBlock::addBridged(const Vm& vm, std::vector<Element>& elements) const {
+  if (!isBridging_) return;
+  for (const auto& mac : vm.macAddresses) elements.emplace_back("bridge vmmig_block mac", macText(mac));
+  for (const auto& address : vm.addresses)
+    elements.emplace_back(isV6(address) ? "bridge vmmig_block vm6" : "bridge vmmig_block vm4", toString(address));
 }
 
 Status LinuxBlock::run(const std::string& commands) {
@@ -109,7 +178,7 @@ Status LinuxBlock::change(const char* verb, const std::vector<Element>& elements
     list += (list.empty() ? "" : ", ") + element;
   }
   std::string commands;
-  for (const auto& [set, list] : bySet) commands += std::string{verb} + " element inet vmmig " + set + " { " + list + " }\n";
+  for (const auto& [set, list] : bySet) commands += std::string{verb} + " element " + set + " { " + list + " }\n";
   return commands.empty() ? Status{} : run(commands);
 }
 
@@ -117,8 +186,7 @@ Status LinuxBlock::addTranslated(const Vm& vm) {
   auto tuples = translated_(vm);
   if (!tuples) return failure(tuples.error());
   std::vector<Element> elements;
-  for (const auto& tuple : *tuples)
-    elements.emplace_back(isV6(tuple.source.address) ? "translated6" : "translated4", elementText(tuple));
+  for (const auto& tuple : *tuples) elements.push_back(inboundElement(tuple));
   auto& all = blocked_[vm.uuid];
   all.insert(all.end(), elements.begin(), elements.end());
   return change("add", elements);
@@ -128,7 +196,9 @@ Status LinuxBlock::block(const Vm& vm) {
   if (isBlocked(vm.uuid)) return {};
   if (auto status = ensure(); !status) return status;
   std::vector<Element> elements;
-  for (const auto& address : vm.addresses) elements.emplace_back(isV6(address) ? "vm6" : "vm4", toString(address));
+  for (const auto& address : vm.addresses)
+    elements.emplace_back(isV6(address) ? "inet vmmig vm6" : "inet vmmig vm4", toString(address));
+  addBridged(vm, elements);
   if (auto status = change("add", elements); !status)
     return failure("VM " + vm.label() + " cannot be blocked: " + status.error().text);
   blocked_[vm.uuid] = elements;
@@ -149,6 +219,7 @@ bool LinuxBlock::isNeeded(const Element& element) const {
 
 void LinuxBlock::rebuild() {
   context_.reset();
+  isBridging_ = false;
   std::vector<Element> elements;
   for (const auto& [vm, list] : blocked_) elements.insert(elements.end(), list.begin(), list.end());
   auto status = ensure();
@@ -164,7 +235,7 @@ void LinuxBlock::unblock(const Uuid& vm) {
   // A connection between two blocked VMs is in both lists.
   std::erase_if(elements, [&](const Element& element) { return isNeeded(element); });
   if (auto status = change("delete", elements); !status) {
-    log::error("VM " + toString(vm) + " may stay blocked: " + status.error().text + "; the table `inet vmmig` is made anew");
+    log::error("VM " + toString(vm) + " may stay blocked: " + status.error().text + "; the tables that block are made anew");
     rebuild();
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Stops a VM's traffic ahead of connection tracking, by an nftables table that belongs to this process (`flags owner`): the
-// kernel removes it when the process ends, however it ends, so no VM stays blocked.
+// Stops a VM's traffic ahead of connection tracking, and on a switch ahead of its bridges, by nftables tables that belong to this
+// process (`flags owner`): the kernel removes them when the process ends, however it ends, so no VM stays blocked.
 #pragma once
 
 #include <functional>
@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "subagent/tcp_conn_tuples.h"
+#include "subagent/linux_conntrack_tuples.h"
 
 struct nft_ctx;
 
@@ -20,34 +20,40 @@ bool hasNetAdmin();
 
 class LinuxBlock {
  public:
-  using Translated = std::function<Result<std::vector<Tuple>>(const Vm&)>;
+  using Translated = std::function<Result<std::vector<InboundTuple>>(const Vm&)>;
   /// `translated` tells how packets from outside reach the VM behind a translation.
   explicit LinuxBlock(Translated translated) : translated_(std::move(translated)) {}
 
-  /// Makes the table when it does not stand yet.
+  /// Makes the table when it does not stand yet, and the one for bridges when there is a bridge.
   Status ensure();
-  bool stands() const { return context_ != nullptr; }
+  bool stands() const { return context_ && !lacksBridges_; }
 
   Status block(const Vm& vm);
   void unblock(const Uuid& vm);
   bool isBlocked(const Uuid& vm) const { return blocked_.contains(vm); }
+  /// Is it a MAC (6 octets) or an address of a VM that is blocked?
+  bool covers(const std::string& mac, const InetAddress& address) const;
 
  private:
   struct Free {
     void operator()(nft_ctx* context) const;
   };
-  /// Set and element, as nft text.
+  /// Set (with its table and family) and element, as nft text.
   using Element = std::pair<std::string, std::string>;
 
   Status run(const std::string& commands);
   Status change(const char* verb, const std::vector<Element>& elements);
   Status addTranslated(const Vm& vm);
+  Status ensureBridges();
+  void addBridged(const Vm& vm, std::vector<Element>& elements) const;
   bool isNeeded(const Element& element) const;
   /// When an element cannot be taken out: lets the table die and makes another for the VMs that stay blocked.
   void rebuild();
 
   Translated translated_;
   std::unique_ptr<nft_ctx, Free> context_;  // owns the table
+  bool isBridging_ = false;                 // the table for bridges stands
+  bool lacksBridges_ = false;               // it is needed, and cannot be made
   std::map<Uuid, std::vector<Element>> blocked_;
 };
 

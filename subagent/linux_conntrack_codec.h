@@ -2,22 +2,15 @@
 // A row of vmMigTcpConnTable to and from a ctnetlink message.
 #pragma once
 
-#include <libmnl/libmnl.h>
-
+#include "subagent/linux_conntrack_tuples.h"
 #include "subagent/linux_sysctl.h"
-#include "subagent/tcp_conn_tuples.h"
 
 namespace vmmig {
-
-/// AF_INET or AF_INET6.
-int familyOf(const InetAddress& address);
 
 /// The row that an entry of the kernel is for this VM; nothing when it is none of its TCP connections. An error when it is one
 /// and cannot be told as a row.
 Result<std::optional<TcpConnRow>> rowFromMessage(const nlmsghdr* message, const Vm& vm, const TcpTimeouts& timeouts);
 
-/// What names the entry of a row, for a request to get or delete it: the tuple that leaves the VM is always one of its two.
-void putKey(nlmsghdr* message, const TcpConnRow& key);
 /// The whole entry, for a request that creates it.
 void putRow(nlmsghdr* message, const TcpConnRow& row, const TcpTimeouts& timeouts);
 /// What updates an entry in place to `after`; canUpdate() says whether that is all.

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/linux_conntrack_table.h"
 
-#include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <cerrno>
 
 #include "common/log.h"
 #include "subagent/linux_conntrack_codec.h"
-#include "subagent/linux_conntrack_cursor.h"
 
 namespace vmmig {
 
@@ -18,112 +16,69 @@ namespace {
 
 constexpr auto timeoutsAge = std::chrono::seconds{1};
 
-std::string describe(const Vm& vm, const TcpConnRow& row) {
-  return "TCP connection " + toString(row.localAddress) + " port " + std::to_string(row.localPort) + " with " +
-         toString(row.remAddress) + " port " + std::to_string(row.remPort) + " of VM " + vm.label();
-}
-
-int familyOf(const TcpConnRow& row) { return familyOf(row.localAddress); }
-
-void addRemoval(NetlinkBatch& batch, const TcpConnRow& key) {
-  auto* message = batch.begin(IPCTNL_MSG_CT_DELETE, 0, familyOf(key));
-  putKey(message, key);
-  batch.finish(message);
+template <class Row>
+int familyOf(const Row& row) {
+  return familyOf(row.localAddress);
 }
 
 BatchResult failedAt(std::size_t done, Error error) { return {done, std::move(error)}; }
 
 }  // namespace
 
-const TableInfo& LinuxTcpConnTable::table() const { return TableOf<TcpConnRow>::info; }
-
-Result<NetlinkSocket*> LinuxTcpConnTable::socket() {
-  if (!socket_) {
-    auto opened = NetlinkSocket::open();
-    if (!opened) return failure(opened.error());
-    socket_ = std::move(*opened);
-  }
-  return &*socket_;
+template <class Row>
+std::unique_ptr<RowCursor> LinuxConntrackTable<Row>::read(const Vm& vm) {
+  return std::make_unique<ConntrackCursor<Row>>(
+      vm, filter(vm), [this, parse = parser(vm)](const nlmsghdr* message) -> Result<std::optional<Row>> {
+        auto row = parse(message);
+        if (row && *row) show(**row);
+        return row;
+      });
 }
 
-Error LinuxTcpConnTable::lost(Error error) {
-  socket_.reset();
-  return error;
-}
-
-Result<std::vector<int>> LinuxTcpConnTable::runBatch() {
-  auto netlink = socket();
-  if (!netlink) {
-    batch_.clear();
-    return failure(netlink.error());
-  }
-  auto codes = batch_.run(**netlink);
-  if (!codes) return failure(lost(codes.error()));
-  return codes;
-}
-
-const TcpTimeouts& LinuxTcpConnTable::timeouts() {
-  auto now = Clock::now();
-  if (!timeoutsRead_ || now - *timeoutsRead_ > timeoutsAge) {
-    timeouts_ = TcpTimeouts::read();
-    timeoutsRead_ = now;
-  }
-  return timeouts_;
-}
-
-std::unique_ptr<RowCursor> LinuxTcpConnTable::read(const Vm& vm) {
-  return std::make_unique<ConntrackCursor>(vm, timeouts(), StatusFilter{}, learning_ ? &*learning_ : nullptr);
-}
-
-Result<std::optional<AnyRow>> LinuxTcpConnTable::find(const Vm& vm, const AnyRow& key) {
-  auto netlink = socket();
-  if (!netlink) return failure(netlink.error());
-  const auto& wanted = key.as<TcpConnRow>();
-  bool canBe =
-      vm.owns(wanted.localAddress) && wanted.remAddress.type == wanted.localAddress.type && wanted.remAddress.isConsistent();
+template <class Row>
+Result<std::optional<Row>> LinuxConntrackTable<Row>::findAsMade(const Vm& vm, const Row& key) {
+  bool canBe = vm.owns(key.localAddress) && key.remAddress.type == key.localAddress.type && key.remAddress.isConsistent();
   if (!canBe) return std::nullopt;
   alignas(nlmsghdr) char buffer[conntrackMessageSize];
-  auto* request = beginConntrackMessage(buffer, IPCTNL_MSG_CT_GET, NLM_F_ACK, familyOf(wanted));
-  putKey(request, wanted);
-  if (auto sent = (*netlink)->send({buffer, request->nlmsg_len}); !sent) return failure(lost(sent.error()));
-  std::optional<AnyRow> result;
-  for (;;) {
-    auto answer = (*netlink)->receive();
-    if (!answer) return failure(lost(answer.error()));
-    int left = static_cast<int>(answer->size());
-    for (auto* m = reinterpret_cast<const nlmsghdr*>(answer->data()); mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
-      if (m->nlmsg_type == NLMSG_ERROR) {
-        auto code = -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(m))->error;
-        if (code == 0 || code == ENOENT) return result;
-        return failure("cannot look up " + describe(vm, wanted) + ": " + errnoText(code));
-      }
-      auto row = rowFromMessage(m, vm, timeouts());
-      if (!row) return failure(row.error());
-      // The same entry seen from the other end is another row's.
-      if (!*row || AnyRow{**row}.index() != key.index()) continue;
-      if (learning_) learning_->conceal(**row);
-      result = std::move(**row);
-    }
-  }
+  auto* request = beginConntrackMessage(buffer, IPCTNL_MSG_CT_GET, NLM_F_ACK, familyOf(key));
+  putKey(request, key);
+  std::optional<Row> result;
+  auto index = AnyRow{key}.index();
+  auto code = requests_.get(request, [&, parse = parser(vm)](const nlmsghdr* message) -> Status {
+    auto row = parse(message);
+    if (!row) return failure(row.error());
+    // The same entry seen from the other end is another row's.
+    if (*row && AnyRow{**row}.index() == index) result = std::move(*row);
+    return {};
+  });
+  if (!code) return failure(code.error());
+  if (*code == 0 || *code == ENOENT) return result;
+  return failure("cannot look up " + describe(vm, key) + ": " + errnoText(*code));
 }
 
-Status LinuxTcpConnTable::check(const Vm& vm, const AnyRow& any) {
-  const auto& row = any.as<TcpConnRow>();
-  if (auto status = checkTcpConn(vm, row); !status) return status;
-  if (auto status = checkKernelHolds(row); !status) return status;
+template <class Row>
+Result<std::optional<AnyRow>> LinuxConntrackTable<Row>::find(const Vm& vm, const AnyRow& key) {
+  auto row = findAsMade(vm, key.as<Row>());
+  if (!row) return failure(row.error());
+  if (!*row) return std::nullopt;
+  show(**row);
+  return AnyRow{std::move(**row)};
+}
+
+template <class Row>
+Status LinuxConntrackTable<Row>::check(const Vm& vm, const AnyRow& any) {
+  const auto& row = any.as<Row>();
+  if (auto status = checkRow(vm, row); !status) return status;
   if (!row.labels.value.empty() && !device_.keepsLabels())
-    return failure(
-        SnmpStatus::inconsistentValue,
-        "vmMigTcpConnLabels: the kernel keeps labels only where an nftables rule uses them, and vmmigd could not make its "
-        "own: see vmMigHealthText");
+    return failure(SnmpStatus::inconsistentValue,
+                   columnPrefix<Row>() +
+                       "Labels: the kernel keeps labels only where an nftables rule uses them, and "
+                       "vmmigd could not make its own: see vmMigHealthText");
   return {};
 }
 
-bool LinuxTcpConnTable::moves(const AnyRow& row) const { return row.as<TcpConnRow>().state != TcpState::synSent; }
-
-InetAddress LinuxTcpConnTable::peerOf(const AnyRow& row) const { return row.as<TcpConnRow>().remAddress; }
-
-BatchResult LinuxTcpConnTable::create(const Vm& vm, std::span<const AnyRow> rows) {
+template <class Row>
+BatchResult LinuxConntrackTable<Row>::create(const Vm& vm, std::span<const AnyRow> rows) {
   std::size_t done = 0;
   while (done < rows.size()) {
     auto used = device_.rows(), most = device_.maxRows();
@@ -131,7 +86,7 @@ BatchResult LinuxTcpConnTable::create(const Vm& vm, std::span<const AnyRow> rows
     // Beyond nf_conntrack_max the kernel would throw out connections of others that are not assured.
     if (room == 0)
       return failedAt(done, {SnmpStatus::resourceUnavailable,
-                             "no room for " + describe(vm, rows[done].as<TcpConnRow>()) + ": all " + std::to_string(most) +
+                             "no room for " + describe(vm, rows[done].as<Row>()) + ": all " + std::to_string(most) +
                                  " entries of this device are in use; raise net.netfilter.nf_conntrack_max"});
     auto some = rows.subspan(done, std::min({rows.size() - done, room, NetlinkBatch::capacity}));
     auto result = createSome(vm, some);
@@ -141,33 +96,33 @@ BatchResult LinuxTcpConnTable::create(const Vm& vm, std::span<const AnyRow> rows
   return {done, std::nullopt};
 }
 
-BatchResult LinuxTcpConnTable::createSome(const Vm& vm, std::span<const AnyRow> rows) {
-  std::optional<Error> refusal;
-  for (const auto& row : rows) {
-    if (auto status = check(vm, row); !status) {
-      refusal = status.error();
-      break;
-    }
-    const auto& conn = row.as<TcpConnRow>();
-    auto* message = batch_.begin(IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, familyOf(conn));
-    putRow(message, learning_ ? LinuxWindowLearning::lenient(conn) : conn, timeouts());
-    batch_.finish(message);
-  }
-  auto codes = runBatch();
-  if (!codes) return failedAt(0, codes.error());
-  auto failed = std::find_if(codes->begin(), codes->end(), [](int code) { return code != 0; });
-  auto done = static_cast<std::size_t>(failed - codes->begin());
-  if (learning_)
-    for (const auto& row : rows.first(done)) learning_->begin(row.as<TcpConnRow>());
-  if (failed == codes->end()) return {done, std::move(refusal)};
-  // The kernel went on behind the row that failed: take those back.
-  for (auto i = done + 1; i < codes->size(); ++i)
-    if ((*codes)[i] == 0) addRemoval(batch_, rows[i].as<TcpConnRow>());
-  if (auto undone = runBatch(); !undone) log::error("after a failed creation: " + undone.error().text);
-  return failedAt(done, createError(vm, rows[done].as<TcpConnRow>(), *failed));
+template <class Row>
+void LinuxConntrackTable<Row>::addCreation(NetlinkBatch& batch, const AnyRow& any) {
+  const auto& row = any.as<Row>();
+  auto* message = batch.begin(IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, familyOf(row));
+  putNew(message, row);
+  batch.finish(message);
 }
 
-Error LinuxTcpConnTable::createError(const Vm& vm, const TcpConnRow& row, int code) const {
+template <class Row>
+void LinuxConntrackTable<Row>::addRemoval(NetlinkBatch& batch, const AnyRow& any) {
+  const auto& key = any.as<Row>();
+  auto* message = batch.begin(IPCTNL_MSG_CT_DELETE, 0, familyOf(key));
+  putKey(message, key);
+  batch.finish(message);
+}
+
+template <class Row>
+Result<bool> LinuxConntrackTable<Row>::standsAsMade(const Vm& vm, const AnyRow& any) {
+  const auto& row = any.as<Row>();
+  auto found = findAsMade(vm, row);
+  if (!found) return failure(found.error());
+  return *found && AnyRow{std::move(**found)}.equals(AnyRow{asMade(row)}, Carry::exact);
+}
+
+template <class Row>
+Error LinuxConntrackTable<Row>::createError(const Vm& vm, const AnyRow& any, int code) const {
+  const auto& row = any.as<Row>();
   auto what = describe(vm, row);
   switch (code) {
     case EEXIST:
@@ -179,8 +134,8 @@ Error LinuxTcpConnTable::createError(const Vm& vm, const TcpConnRow& row, int co
       return {SnmpStatus::resourceUnavailable, "the kernel has no room for " + what + ": raise net.netfilter.nf_conntrack_max"};
     case EOPNOTSUPP:
       if (!row.helper.value.empty())
-        return {SnmpStatus::inconsistentValue, "vmMigTcpConnHelper: the kernel knows no helper \"" + row.helper.value +
-                                                   "\" for TCP (" + what + "): load its module nf_conntrack_" + row.helper.value};
+        return {SnmpStatus::inconsistentValue, columnPrefix<Row>() + "Helper: the kernel knows no helper \"" + row.helper.value +
+                                                   "\" for " + what + ": load its module nf_conntrack_" + row.helper.value};
       return {SnmpStatus::inconsistentValue,
               "the kernel cannot hold " + what + ": " + errnoText(code) +
                   (row.natLocalAddress.isSet() || row.natRemAddress.isSet() ? "; load nf_nat" : "")};
@@ -189,24 +144,32 @@ Error LinuxTcpConnTable::createError(const Vm& vm, const TcpConnRow& row, int co
   }
 }
 
-Status LinuxTcpConnTable::update(const Vm& vm, const TcpConnRow& before, const TcpConnRow& after) {
-  auto* message = batch_.begin(IPCTNL_MSG_CT_NEW, 0, familyOf(after));
-  putUpdate(message, before, after, timeouts());
-  batch_.finish(message);
-  auto codes = runBatch();
+template <class Row>
+Status LinuxConntrackTable<Row>::update(const Vm& vm, const Row& before, const Row& after) {
+  Result<std::vector<int>> codes;
+  // Done twice is done once, hence after a lost answer it is asked for again.
+  for (int tries = 0; tries < 2; ++tries) {
+    auto& batch = requests_.batch();
+    auto* message = batch.begin(IPCTNL_MSG_CT_NEW, 0, familyOf(after));
+    putChange(message, before, after);
+    batch.finish(message);
+    codes = requests_.run();
+    if (codes) break;
+  }
   if (!codes) return failure(codes.error());
   if (codes->front() == 0) return {};
   return failure("the kernel does not update " + describe(vm, after) + ": " + errnoText(codes->front()));
 }
 
-Status LinuxTcpConnTable::replace(const Vm& vm, const AnyRow& row) {
+template <class Row>
+Status LinuxConntrackTable<Row>::replace(const Vm& vm, const AnyRow& row) {
   if (auto status = check(vm, row); !status) return status;
   auto found = find(vm, row);
   if (!found) return failure(found.error());
-  const auto& after = row.as<TcpConnRow>();
+  const auto& after = row.as<Row>();
   if (!*found) return failure(SnmpStatus::inconsistentName, describe(vm, after) + " is not tracked (any more)");
-  const auto& before = (*found)->as<TcpConnRow>();
-  if (canUpdate(before, after) && update(vm, before, after)) return {};
+  const auto& before = (*found)->template as<Row>();
+  if (canChange(before, after) && update(vm, before, after)) return {};
   auto removed = remove(vm, {&row, 1});
   if (removed.error) return failure(std::move(*removed.error));
   auto created = create(vm, {&row, 1});
@@ -215,42 +178,51 @@ Status LinuxTcpConnTable::replace(const Vm& vm, const AnyRow& row) {
   return failure(std::move(*created.error));
 }
 
-BatchResult LinuxTcpConnTable::remove(const Vm& vm, std::span<const AnyRow> keys) {
-  std::size_t done = 0;
-  while (done < keys.size()) {
-    auto some = keys.subspan(done, std::min(keys.size() - done, NetlinkBatch::capacity));
-    for (const auto& key : some) {
-      addRemoval(batch_, key.as<TcpConnRow>());
-      if (learning_) learning_->forget(key.as<TcpConnRow>());
-    }
-    auto codes = runBatch();
-    if (!codes) return failedAt(done, codes.error());
-    for (std::size_t i = 0; i < codes->size(); ++i) {
-      auto code = (*codes)[i];
-      if (code != 0 && code != ENOENT)
-        return failedAt(done + i,
-                        {SnmpStatus::genErr, "cannot delete " + describe(vm, some[i].as<TcpConnRow>()) + ": " + errnoText(code)});
-    }
-    done += some.size();
+template class LinuxConntrackTable<TcpConnRow>;
+template class LinuxConntrackTable<FlowRow>;
+
+const TcpTimeouts& LinuxTcpConnTable::timeouts() {
+  auto now = Clock::now();
+  if (!timeoutsRead_ || now - *timeoutsRead_ > timeoutsAge) {
+    timeouts_ = TcpTimeouts::read();
+    timeoutsRead_ = now;
   }
-  return {done, std::nullopt};
+  return timeouts_;
 }
 
-Result<std::vector<Tuple>> LinuxTcpConnTable::translatedInboundOf(const Vm& vm) {
-  std::vector<Tuple> result;
-  // Entries with one of the two kinds of translation, each once.
-  for (auto filter : {StatusFilter{IPS_SRC_NAT, IPS_SRC_NAT}, StatusFilter{IPS_DST_NAT, IPS_NAT_MASK}}) {
-    ConntrackCursor cursor{vm, timeouts(), filter};
-    std::vector<TcpConnRow> rows;
-    for (;;) {
-      auto more = cursor.next(rows);
-      if (!more) return failure(more.error());
-      if (!*more) break;
-    }
-    for (const auto& row : rows)
-      if (auto tuple = translatedInbound(row)) result.push_back(*tuple);
-  }
-  return result;
+LinuxTcpConnTable::Parse LinuxTcpConnTable::parser(const Vm& vm) {
+  return [vm, times = timeouts()](const nlmsghdr* message) { return rowFromMessage(message, vm, times); };
+}
+
+DumpFilter LinuxTcpConnTable::filter(const Vm& vm) const { return {.family = dumpFamily(vm), .protocol = IPPROTO_TCP}; }
+
+Status LinuxTcpConnTable::checkRow(const Vm& vm, const TcpConnRow& row) const {
+  if (auto status = checkTcpConn(vm, row); !status) return status;
+  return checkKernelHolds(row);
+}
+
+void LinuxTcpConnTable::putNew(nlmsghdr* message, const TcpConnRow& row) {
+  putRow(message, learning_ ? LinuxWindowLearning::lenient(row) : row, timeouts());
+}
+
+void LinuxTcpConnTable::putChange(nlmsghdr* message, const TcpConnRow& before, const TcpConnRow& after) {
+  putUpdate(message, before, after, timeouts());
+}
+
+bool LinuxTcpConnTable::canChange(const TcpConnRow& before, const TcpConnRow& after) const { return canUpdate(before, after); }
+
+TcpConnRow LinuxTcpConnTable::asMade(const TcpConnRow& row) const { return learning_ ? LinuxWindowLearning::lenient(row) : row; }
+
+void LinuxTcpConnTable::made(const AnyRow& row) {
+  if (learning_) learning_->begin(row.as<TcpConnRow>());
+}
+
+void LinuxTcpConnTable::going(const AnyRow& key) {
+  if (learning_) learning_->forget(key.as<TcpConnRow>());
+}
+
+void LinuxTcpConnTable::show(TcpConnRow& row) const {
+  if (learning_) learning_->conceal(row);
 }
 
 }  // namespace vmmig

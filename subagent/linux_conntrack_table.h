@@ -1,59 +1,84 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// vmMigTcpConnTable over the kernel's connection tracking, by ctnetlink, in the network namespace of this process.
+// Tables over the kernel's connection tracking, by ctnetlink, in the network namespace of this process: what those of TCP and of
+// all other protocols have in common, and vmMigTcpConnTable. Row is TcpConnRow or FlowRow (linux_flow_table.h).
 #pragma once
 
-#include <functional>
-
 #include "common/event_loop.h"
-#include "subagent/back_end.h"
-#include "subagent/linux_netlink.h"
+#include "subagent/linux_conntrack_cursor.h"
 #include "subagent/linux_sysctl.h"
 #include "subagent/linux_window_learning.h"
-#include "subagent/tcp_conn_tuples.h"
 
 namespace vmmig {
 
-class LinuxTcpConnTable final : public TableBackEnd {
+/// What a table has to know of the device as a whole.
+struct ConntrackDevice {
+  std::function<std::uint32_t()> maxRows;
+  std::function<std::uint32_t()> rows;
+  /// Does the kernel keep labels here (the nft table that asks for them stands)?
+  std::function<bool()> keepsLabels;
+};
+
+template <class Row>
+class LinuxConntrackTable : public ConntrackTable {
  public:
-  struct Device {
-    std::function<std::uint32_t()> maxRows;
-    std::function<std::uint32_t()> rows;
-    /// Does the kernel keep labels here (the nft table that asks for them stands)?
-    std::function<bool()> keepsLabels;
-  };
-  /// Without a loop the connections that are made here are as strict from the start as their rows say.
-  explicit LinuxTcpConnTable(Device device, EventLoop* loop) : device_(std::move(device)) {
-    if (loop) learning_.emplace(*loop);
-  }
+  explicit LinuxConntrackTable(ConntrackDevice device) : device_(std::move(device)) {}
 
-  const TableInfo& table() const override;
-  std::unique_ptr<RowCursor> read(const Vm& vm) override;
-  Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) override;
-  Status check(const Vm& vm, const AnyRow& row) override;
-  bool moves(const AnyRow& row) const override;
-  InetAddress peerOf(const AnyRow& row) const override;
-  BatchResult create(const Vm& vm, std::span<const AnyRow> rows) override;
-  Status replace(const Vm& vm, const AnyRow& row) override;
-  BatchResult remove(const Vm& vm, std::span<const AnyRow> keys) override;
+  const TableInfo& table() const final { return TableOf<Row>::info; }
+  std::unique_ptr<RowCursor> read(const Vm& vm) final;
+  Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) final;
+  Status check(const Vm& vm, const AnyRow& row) final;
+  InetAddress peerOf(const AnyRow& row) const final { return row.as<Row>().remAddress; }
+  BatchResult create(const Vm& vm, std::span<const AnyRow> rows) final;
+  Status replace(const Vm& vm, const AnyRow& row) final;
 
-  /// Where peers send to reach the VM behind a translation, as their packets come in.
-  Result<std::vector<Tuple>> translatedInboundOf(const Vm& vm);
+ protected:
+  using Parse = typename ConntrackCursor<Row>::Parse;
+  /// Reads messages as they are; a copy outlives the table's next call.
+  virtual Parse parser(const Vm& vm) = 0;
+  virtual DumpFilter filter(const Vm& vm) const = 0;
+  virtual Status checkRow(const Vm& vm, const Row& row) const = 0;
+  virtual void putNew(nlmsghdr* message, const Row& row) = 0;
+  virtual void putChange(nlmsghdr* message, const Row& before, const Row& after) = 0;
+  virtual bool canChange(const Row& before, const Row& after) const = 0;
+  /// A row as putNew() makes it, when that is not as it was asked for; and how what was made so is shown.
+  virtual Row asMade(const Row& row) const { return row; }
+  virtual void show(Row&) const {}
 
  private:
-  /// The socket for short requests, opened when first needed.
-  Result<NetlinkSocket*> socket();
-  /// After an answer is lost, the next request needs a new socket; passes the error on.
-  Error lost(Error error);
-  Result<std::vector<int>> runBatch();
-  const TcpTimeouts& timeouts();
-  BatchResult createSome(const Vm& vm, std::span<const AnyRow> rows);
-  Error createError(const Vm& vm, const TcpConnRow& row, int code) const;
-  Status update(const Vm& vm, const TcpConnRow& before, const TcpConnRow& after);
+  void addCreation(NetlinkBatch& batch, const AnyRow& row) final;
+  void addRemoval(NetlinkBatch& batch, const AnyRow& key) final;
+  Result<bool> standsAsMade(const Vm& vm, const AnyRow& row) final;
+  std::string describeRow(const Vm& vm, const AnyRow& row) const final { return describe(vm, row.as<Row>()); }
+  Error createError(const Vm& vm, const AnyRow& row, int code) const final;
+  Result<std::optional<Row>> findAsMade(const Vm& vm, const Row& key);
+  Status update(const Vm& vm, const Row& before, const Row& after);
 
-  Device device_;
+  ConntrackDevice device_;
+};
+
+class LinuxTcpConnTable final : public LinuxConntrackTable<TcpConnRow> {
+ public:
+  /// Without a loop the connections that are made here are as strict from the start as their rows say.
+  LinuxTcpConnTable(ConntrackDevice device, EventLoop* loop) : LinuxConntrackTable(std::move(device)) {
+    if (loop) learning_.emplace(*loop);
+  }
+  /// A bare SYN_SENT does not: the SYN is sent again, and a copied row hangs.
+  bool moves(const AnyRow& row) const override { return row.as<TcpConnRow>().state != TcpState::synSent; }
+
+ private:
+  Parse parser(const Vm& vm) override;
+  DumpFilter filter(const Vm& vm) const override;
+  Status checkRow(const Vm& vm, const TcpConnRow& row) const override;
+  void putNew(nlmsghdr* message, const TcpConnRow& row) override;
+  void putChange(nlmsghdr* message, const TcpConnRow& before, const TcpConnRow& after) override;
+  bool canChange(const TcpConnRow& before, const TcpConnRow& after) const override;
+  TcpConnRow asMade(const TcpConnRow& row) const override;
+  void made(const AnyRow& row) override;
+  void going(const AnyRow& key) override;
+  void show(TcpConnRow& row) const override;
+  const TcpTimeouts& timeouts();
+
   std::optional<LinuxWindowLearning> learning_;
-  std::optional<NetlinkSocket> socket_;
-  NetlinkBatch batch_;
   TcpTimeouts timeouts_;
   std::optional<Clock::time_point> timeoutsRead_;
 };

@@ -56,7 +56,8 @@ Result<std::span<const char>> NetlinkSocket::receive() {
 
 nlmsghdr* beginConntrackMessage(char* message, int type, int flags, int family) {
   auto* header = mnl_nlmsg_put_header(message);
-  header->nlmsg_type = static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | type);
+  if (type >> 8 == 0) type |= NFNL_SUBSYS_CTNETLINK << 8;
+  header->nlmsg_type = static_cast<std::uint16_t>(type);
   header->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
   auto* extra = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(nfgenmsg)));
   extra->nfgen_family = static_cast<std::uint8_t>(family);

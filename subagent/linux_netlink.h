@@ -41,7 +41,8 @@ class NetlinkBatch {
   bool isFull() const { return offsets_.size() == capacity; }
   std::size_t size() const { return offsets_.size(); }
 
-  /// Starts a message of subsystem conntrack; the caller appends attributes and calls finish().
+  /// Starts a message; `type` is of subsystem conntrack when it names no other (NFNL_SUBSYS_* << 8 | type). The caller appends
+  /// attributes and calls finish().
   nlmsghdr* begin(int type, int flags, int family);
   void finish(nlmsghdr* message);
 
@@ -55,7 +56,7 @@ class NetlinkBatch {
   std::size_t end_ = 0;
 };
 
-/// A request in `message` (conntrackMessageSize octets) of subsystem conntrack.
+/// A request in `message` (conntrackMessageSize octets), `type` as in NetlinkBatch::begin().
 nlmsghdr* beginConntrackMessage(char* message, int type, int flags, int family);
 
 /// errno as a sentence's end: "Operation not permitted (EPERM)".

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/linux_sysctl.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 
+#include <algorithm>
 #include <charconv>
+#include <climits>
+#include <ctime>
 #include <string>
 
 #include "common/unique_fd.h"
@@ -21,6 +25,36 @@ std::optional<std::uint32_t> conntrackSysctl(std::string_view name) {
   return value;
 }
 
+std::uint32_t longestConntrackTimeout() {
+  static const std::uint32_t seconds = [] {
+    // The resolution of the coarse clock is one tick.
+    timespec tick{};
+    if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) != 0 || tick.tv_nsec <= 0) tick.tv_nsec = 1'000'000;
+    auto ticksPerSecond = (1'000'000'000 + tick.tv_nsec / 2) / tick.tv_nsec;
+    return static_cast<std::uint32_t>(INT_MAX / ticksPerSecond);
+  }();
+  return seconds;
+}
+
+std::uint32_t flowTimeout(std::uint8_t protocol, bool isReplied) {
+  auto read = [](std::string_view name) { return conntrackSysctl(name).value_or(30); };
+  switch (protocol) {
+    case IPPROTO_UDP:
+    case IPPROTO_UDPLITE: return read(isReplied ? "udp_timeout_stream" : "udp_timeout");
+    case IPPROTO_GRE: return read(isReplied ? "gre_timeout_stream" : "gre_timeout");
+    case IPPROTO_ICMP: return read("icmp_timeout");
+    case IPPROTO_ICMPV6: return read("icmpv6_timeout");
+    default: return read("generic_timeout");
+  }
+}
+
+std::uint32_t sctpTimeout(std::uint8_t kernelState) {
+  static constexpr const char* names[] = {"closed",        "closed",        "cookie_wait",       "cookie_echoed", "established",
+                                          "shutdown_sent", "shutdown_recd", "shutdown_ack_sent", "heartbeat_sent"};
+  auto name = kernelState < std::size(names) ? names[kernelState] : names[0];
+  return conntrackSysctl("sctp_timeout_" + std::string{name}).value_or(30);
+}
+
 TcpTimeouts TcpTimeouts::read() {
   TcpTimeouts result;
   auto set = [&](std::uint8_t state, std::string_view name) {
@@ -35,7 +69,17 @@ TcpTimeouts TcpTimeouts::read() {
   set(TCP_CONNTRACK_TIME_WAIT, "time_wait");
   set(TCP_CONNTRACK_CLOSE, "close");
   set(TCP_CONNTRACK_SYN_SENT2, "syn_sent");
+  result.unacknowledged_ = conntrackSysctl("tcp_timeout_unacknowledged").value_or(UINT32_MAX);
+  result.maxRetrans_ = conntrackSysctl("tcp_timeout_max_retrans").value_or(UINT32_MAX);
   return result;
+}
+
+std::uint32_t TcpTimeouts::idle(std::uint8_t kernelState, bool isUnacknowledged, std::uint32_t remaining) const {
+  auto life = of(kernelState);
+  if (isUnacknowledged) life = std::min(life, unacknowledged_);
+  // With so little left it may have been shortened: the least idle time that explains it is the one that is sure.
+  if (remaining <= maxRetrans_) life = std::min(life, maxRetrans_);
+  return life > remaining ? life - remaining : 0;
 }
 
 }  // namespace vmmig

@@ -19,29 +19,26 @@ constexpr auto longest = std::chrono::minutes{2};
 constexpr std::size_t sliceRows = NetlinkBatch::capacity;
 
 /// An entry that has gone learns no more.
-Result<bool> isLearning(NetlinkSocket& socket, const TcpConnRow& key) {
+Result<bool> isLearning(ConntrackRequests& requests, const TcpConnRow& key) {
   alignas(nlmsghdr) char buffer[conntrackMessageSize];
   auto* request = beginConntrackMessage(buffer, IPCTNL_MSG_CT_GET, NLM_F_ACK, familyOf(key.localAddress));
   putKey(request, key);
-  if (auto sent = socket.send({buffer, request->nlmsg_len}); !sent) return failure(sent.error());
-  for (bool result = false;;) {
-    auto answer = socket.receive();
-    if (!answer) return failure(answer.error());
-    int left = static_cast<int>(answer->size());
-    for (auto* m = reinterpret_cast<const nlmsghdr*>(answer->data()); mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
-      if (m->nlmsg_type == NLMSG_ERROR) return result;
-      result = !knowsWindows(m);
-    }
-  }
+  bool result = false;
+  auto code = requests.get(request, [&](const nlmsghdr* message) -> Status {
+    result = !knowsWindows(message);
+    return {};
+  });
+  if (!code) return failure(code.error());
+  return result;
 }
 
 }  // namespace
 
 LinuxWindowLearning::~LinuxWindowLearning() {
   loop_.cancel(timer_);
-  auto socket = NetlinkSocket::open();
+  ConntrackRequests requests;
   for (auto& [key, entry] : entries_) entry.longest = {};
-  while (socket && !entries_.empty() && look(*socket)) continue;
+  while (!entries_.empty() && look(requests)) continue;
 }
 
 LinuxWindowLearning::Key LinuxWindowLearning::keyOf(const TcpConnRow& row) {
@@ -94,8 +91,8 @@ void LinuxWindowLearning::arm(Clock::duration delay) {
 }
 
 void LinuxWindowLearning::work() {
-  auto socket = NetlinkSocket::open();
-  auto status = socket ? look(*socket) : failure(socket.error());
+  ConntrackRequests requests;
+  auto status = look(requests);
   if (!status) log::warning("cannot look whether the kernel has learned the windows of new connections: " + status.error().text);
   if (entries_.empty()) return;
   bool isThrough = next_ == Key{};
@@ -103,14 +100,14 @@ void LinuxWindowLearning::work() {
 }
 
 /// One slice: which of the entries have learned, and out with the leniency of those.
-Status LinuxWindowLearning::look(NetlinkSocket& socket) {
+Status LinuxWindowLearning::look(ConntrackRequests& requests) {
   auto now = Clock::now();
-  NetlinkBatch batch;
+  auto& batch = requests.batch();
   std::vector<Entries::iterator> over;
   auto at = entries_.lower_bound(std::exchange(next_, Key{}));
   for (std::size_t n = 0; at != entries_.end() && n < sliceRows; ++at, ++n) {
     auto row = rowOf(*at);
-    auto isStill = isLearning(socket, row);
+    auto isStill = isLearning(requests, row);
     if (!isStill) return failure(isStill.error());
     if (*isStill && now < at->second.longest) continue;
     auto* message = batch.begin(IPCTNL_MSG_CT_NEW, 0, familyOf(row.localAddress));
@@ -120,7 +117,7 @@ Status LinuxWindowLearning::look(NetlinkSocket& socket) {
   }
   if (at != entries_.end()) next_ = at->first;
   if (over.empty()) return {};
-  auto codes = batch.run(socket);
+  auto codes = requests.run();
   if (!codes) return failure(codes.error());
   for (std::size_t i = 0; i < over.size(); ++i) {
     // One that has gone meanwhile has nothing to learn.

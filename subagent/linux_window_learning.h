@@ -10,8 +10,7 @@
 #include <map>
 
 #include "common/event_loop.h"
-#include "subagent/linux_netlink.h"
-#include "subagent/tcp_conn_tuples.h"
+#include "subagent/linux_conntrack_requests.h"
 
 namespace vmmig {
 
@@ -49,7 +48,7 @@ class LinuxWindowLearning {
   static TcpConnRow rowOf(const Entries::value_type& entry);
   void arm(Clock::duration delay);
   void work();
-  Status look(NetlinkSocket& socket);
+  Status look(ConntrackRequests& requests);
 
   EventLoop& loop_;
   EventLoop::TimerId timer_ = 0;

@@ -9,8 +9,9 @@ libsubagent_a_SOURCES = \
   subagent/agent.cc subagent/agent.h \
   subagent/agentx_agent.cc subagent/agentx_agent.h \
   subagent/agentx_notifier.cc subagent/agentx_notifier.h \
-  subagent/back_end.h \
+  subagent/back_end.cc subagent/back_end.h \
   subagent/capacity_watch.cc subagent/capacity_watch.h \
+  subagent/check_store.cc subagent/check_store.h \
   subagent/device_table_store.cc subagent/device_table_store.h \
   subagent/notifier.h \
   subagent/options.cc subagent/options.h \
@@ -32,16 +33,23 @@ vmmigd_LDADD = $(SUBAGENT_LIBS) $(SYSTEMD_LIBS) -lboost_program_options
 
 # The back ends.
 libsubagent_a_SOURCES += \
+  subagent/linux_attributes.h \
   subagent/linux_back_end.cc subagent/linux_back_end.h \
   subagent/linux_block.cc subagent/linux_block.h \
   subagent/linux_conntrack_codec.cc subagent/linux_conntrack_codec.h \
   subagent/linux_conntrack_cursor.cc subagent/linux_conntrack_cursor.h \
   subagent/linux_conntrack_table.cc subagent/linux_conntrack_table.h \
+  subagent/linux_exchanged_table.cc subagent/linux_exchanged_table.h \
   subagent/linux_netlink.cc subagent/linux_netlink.h \
+  subagent/linux_nft.cc subagent/linux_nft.h subagent/linux_nft_transaction.cc \
   subagent/linux_sysctl.cc subagent/linux_sysctl.h \
   subagent/linux_window_learning.cc subagent/linux_window_learning.h \
   subagent/memory_back_end.cc subagent/memory_back_end.h \
   subagent/memory_firewall.cc subagent/memory_firewall.h \
+  subagent/mapped_back_end.cc \
+  subagent/name_map.cc subagent/name_map.h \
+  subagent/resources.cc subagent/resources.h \
+  subagent/rule_text.cc subagent/rule_text.h \
   subagent/tcp_conn_tuples.cc subagent/tcp_conn_tuples.h
 
 # Transfers.
@@ -56,9 +64,51 @@ libsubagent_a_SOURCES += \
   subagent/transfer_commit.cc \
   subagent/transfer_destination.cc subagent/transfer_destination.h \
   subagent/transfer_engine.cc subagent/transfer_engine.h \
+  subagent/transfer_exchange.cc \
+  subagent/transfer_rehearsal.cc \
   subagent/transfer_source.cc subagent/transfer_source.h \
   subagent/transfer_store.cc subagent/transfer_store.h \
   subagent/transfer_text.cc subagent/transfer_text.h \
   subagent/transfer_undo.cc \
   subagent/transfer_limits.h \
   subagent/phase_manager.cc subagent/phase_manager.h
+
+# The tables of the back end linux, but the connections; and those of the back end memory.
+libsubagent_a_SOURCES += \
+  subagent/linux_acl_table.cc subagent/linux_acl_table.h \
+  subagent/linux_bridge_ports.cc subagent/linux_bridge_ports.h \
+  subagent/linux_conntrack_tuples.cc subagent/linux_conntrack_tuples.h \
+  subagent/linux_counter_kinds.h subagent/linux_counter_objects.cc subagent/linux_counter_sets.cc \
+  subagent/linux_counter_table.cc subagent/linux_counter_table.h \
+  subagent/linux_dhcp_binding_table.cc subagent/linux_dhcp_binding_table.h \
+  subagent/linux_dhcp_file.cc subagent/linux_dhcp_file.h \
+  subagent/linux_dhcp_learner.cc subagent/linux_dhcp_learner.h \
+  subagent/linux_dhcp_packet.cc subagent/linux_dhcp_packet.h \
+  subagent/linux_dhcp_snooper.cc subagent/linux_dhcp_snooper.h \
+  subagent/linux_dhcp_text.cc subagent/linux_dhcp_text.h \
+  subagent/linux_conntrack_requests.cc subagent/linux_conntrack_requests.h \
+  subagent/linux_expect_codec.cc subagent/linux_expect_codec.h \
+  subagent/linux_expect_table.cc subagent/linux_expect_table.h \
+  subagent/linux_flow_codec.cc subagent/linux_flow_codec.h \
+  subagent/linux_flow_table.cc subagent/linux_flow_table.h \
+  subagent/linux_mdb.cc subagent/linux_mdb.h \
+  subagent/linux_multicast_changes.cc \
+  subagent/linux_multicast_ports.cc subagent/linux_multicast_ports.h \
+  subagent/linux_multicast_rows.cc subagent/linux_multicast_rows.h \
+  subagent/linux_multicast_table.cc subagent/linux_multicast_table.h \
+  subagent/linux_nft_elements.cc subagent/linux_nft_elements.h \
+  subagent/linux_nft_match.cc subagent/linux_nft_match.h \
+  subagent/linux_nft_referrers.cc subagent/linux_nft_referrers.h \
+  subagent/linux_child.cc subagent/linux_child.h \
+  subagent/linux_policy_chain.cc subagent/linux_policy_chain.h \
+  subagent/linux_policy_exchange.cc \
+  subagent/linux_policy_pieces.cc subagent/linux_policy_pieces.h \
+  subagent/linux_policy_table.cc subagent/linux_policy_table.h \
+  subagent/linux_rtnetlink.cc subagent/linux_rtnetlink.h \
+  subagent/linux_source_guard.cc subagent/linux_source_guard.h \
+  subagent/linux_tc.cc subagent/linux_tc.h \
+  subagent/linux_tc_text.cc subagent/linux_tc_text.h \
+  subagent/linux_tc_words.cc subagent/linux_tc_words.h \
+  subagent/memory_counter_table.cc subagent/memory_counter_table.h \
+  subagent/memory_table.cc subagent/memory_table.h \
+  subagent/memory_tcp_table.cc subagent/memory_tcp_table.h

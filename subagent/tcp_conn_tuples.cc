@@ -1,16 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/tcp_conn_tuples.h"
 
+#include <netinet/in.h>
+
+#include <span>
+
 namespace vmmig {
 
 namespace {
 
-Endpoint localOf(const TcpConnRow& row) { return {row.localAddress, row.localPort}; }
-Endpoint remOf(const TcpConnRow& row) { return {row.remAddress, row.remPort}; }
-Endpoint natLocalOf(const TcpConnRow& row) {
+template <class Row>
+Endpoint localOf(const Row& row) {
+  return {row.localAddress, row.localPort};
+}
+template <class Row>
+Endpoint remOf(const Row& row) {
+  return {row.remAddress, row.remPort};
+}
+template <class Row>
+Endpoint natLocalOf(const Row& row) {
   return row.natLocalAddress.isSet() ? Endpoint{row.natLocalAddress, row.natLocalPort} : localOf(row);
 }
-Endpoint natRemOf(const TcpConnRow& row) {
+template <class Row>
+Endpoint natRemOf(const Row& row) {
   return row.natRemAddress.isSet() ? Endpoint{row.natRemAddress, row.natRemPort} : remOf(row);
 }
 
@@ -44,7 +56,8 @@ Status checkNat(std::string_view column, const Endpoint& plain, const InetAddres
 
 }  // namespace
 
-TuplePair tuplesOf(const TcpConnRow& row) {
+template <class Row>
+TuplePair tuplesOf(const Row& row) {
   Tuple inside{localOf(row), remOf(row)};
   Tuple outside{natRemOf(row), natLocalOf(row)};
   return row.opener == TcpOpener::local ? TuplePair{inside, outside} : TuplePair{outside, inside};
@@ -56,7 +69,8 @@ std::optional<TcpOpener> openerFor(const Vm& vm, const TuplePair& tuples) {
   return std::nullopt;
 }
 
-void setTuples(TcpConnRow& row, const TuplePair& tuples, TcpOpener opener) {
+template <class Row>
+void setTuples(Row& row, const TuplePair& tuples, TcpOpener opener) {
   bool isOpener = opener == TcpOpener::local;
   const auto& inside = isOpener ? tuples.original : tuples.reply;
   const auto& outside = isOpener ? tuples.reply : tuples.original;
@@ -73,9 +87,65 @@ void setTuples(TcpConnRow& row, const TuplePair& tuples, TcpOpener opener) {
   row.natRemPort = natRem.port;
 }
 
-std::optional<Tuple> translatedInbound(const TcpConnRow& row) {
-  if (!row.natLocalAddress.isSet()) return std::nullopt;
-  return Tuple{natRemOf(row), natLocalOf(row)};
+template TuplePair tuplesOf(const TcpConnRow&);
+template TuplePair tuplesOf(const FlowRow&);
+template void setTuples(TcpConnRow&, const TuplePair&, TcpOpener);
+template void setTuples(FlowRow&, const TuplePair&, TcpOpener);
+
+bool hasPorts(std::uint8_t protocol) {
+  switch (protocol) {
+    case IPPROTO_TCP:
+    case IPPROTO_UDP:
+    case IPPROTO_UDPLITE:
+    case IPPROTO_SCTP:
+    case IPPROTO_DCCP:
+    case IPPROTO_GRE: return true;
+    default: return false;
+  }
+}
+
+bool isIcmp(std::uint8_t protocol) { return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6; }
+
+std::optional<std::uint16_t> icmpInverse(std::uint8_t protocol, std::uint16_t typeAndCode) {
+  // Echo, timestamp, information, address mask (RFC 792, RFC 950); echo, node information (RFC 4443, RFC 4620).
+  static constexpr std::pair<int, int> pairs4[] = {{8, 0}, {13, 14}, {15, 16}, {17, 18}};
+  static constexpr std::pair<int, int> pairs6[] = {{128, 129}, {139, 140}};
+  auto look = [&](std::span<const std::pair<int, int>> pairs) -> std::optional<std::uint16_t> {
+    for (auto [one, other] : pairs) {
+      if (typeAndCode >> 8 == one) return static_cast<std::uint16_t>(other << 8 | (typeAndCode & 0xff));
+      if (typeAndCode >> 8 == other) return static_cast<std::uint16_t>(one << 8 | (typeAndCode & 0xff));
+    }
+    return std::nullopt;
+  };
+  return protocol == IPPROTO_ICMP ? look(pairs4) : look(pairs6);
+}
+
+TuplePair WireTuples::ends(TcpOpener opener) const {
+  if (!isIcmp(protocol)) return tuples;
+  // What the peer sends carries the identifier at its source, as everything does; but that is the VM's end of the flow.
+  auto result = tuples;
+  auto& outside = opener == TcpOpener::local ? result.reply : result.original;
+  auto identifier = outside.source.port;
+  outside.source.port = icmpInverse(protocol, outside.destination.port).value_or(0);
+  outside.destination.port = identifier;
+  return result;
+}
+
+WireTuples WireTuples::of(std::uint8_t protocol, const TuplePair& ends, TcpOpener opener) {
+  WireTuples result{protocol, ends};
+  if (!isIcmp(protocol)) return result;
+  auto& outside = opener == TcpOpener::local ? result.tuples.reply : result.tuples.original;
+  auto answer = icmpInverse(protocol, outside.source.port).value_or(0);
+  outside.source.port = outside.destination.port;
+  outside.destination.port = answer;
+  return result;
+}
+
+Tuple WireTuples::untranslatedReply() const {
+  const auto& original = tuples.original;
+  if (!isIcmp(protocol)) return original.inverse();
+  auto answer = icmpInverse(protocol, original.destination.port).value_or(0);
+  return {{original.destination.address, original.source.port}, {original.source.address, answer}};
 }
 
 Status checkTcpConn(const Vm& vm, const TcpConnRow& row) {

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "subagent/linux_multicast_table.h"
+
+#include <algorithm>
+
+#include "subagent/linux_multicast_rows.h"
+
+namespace vmmig {
+
+namespace {
+
+/// Over the rows as they were when it was made: one dump of the kernel has them all.
+class RowsCursor final : public RowCursor {
+ public:
+  explicit RowsCursor(Result<std::vector<AnyRow>> rows) : rows_(std::move(rows)) {}
+  Result<bool> next(std::vector<AnyRow>& rows) override {
+    if (!rows_) return failure(rows_.error());
+    bool isMore = !rows_->empty();
+    std::move(rows_->begin(), rows_->end(), std::back_inserter(rows));
+    rows_->clear();
+    return isMore;
+  }
+
+ private:
+  Result<std::vector<AnyRow>> rows_;
+};
+
+CheckRow checkOf(const std::string& bridge, Health health, std::string text, std::string remedy = {}) {
+  CheckRow row;
+  row.name.value = "multicast " + bridge;
+  row.health = health;
+  row.text.value = std::move(text);
+  row.remedy.value = std::move(remedy);
+  return row;
+}
+
+}  // namespace
+
+const TableInfo& LinuxMulticastTable::table() const { return TableOf<MulticastRow>::info; }
+
+std::unique_ptr<RowCursor> LinuxMulticastTable::read(const Vm& vm) {
+  auto found = rowsOf(vm);
+  if (!found) return std::make_unique<RowsCursor>(failure(found.error()));
+  std::vector<AnyRow> rows;
+  for (auto& [index, row] : *found) rows.push_back(std::move(row));
+  return std::make_unique<RowsCursor>(std::move(rows));
+}
+
+Result<std::optional<AnyRow>> LinuxMulticastTable::find(const Vm& vm, const AnyRow& key) {
+  auto rows = rowsOf(vm);
+  if (!rows) return failure(rows.error());
+  auto found = rows->find(key.index());
+  return found == rows->end() ? std::nullopt : std::optional<AnyRow>{found->second};
+}
+
+Result<LinuxMulticastTable::Rows> LinuxMulticastTable::rowsOf(const Vm& vm) {
+  Rows rows;
+  std::optional<Place> place;
+  if (vm.presence != VmPresence::arriving) {
+    auto found = ports_.placeOf(vm);
+    if (!found) return failure(found.error());
+    place = std::move(*found);
+  }
+  // What was made for the VM is looked at as long as nothing tells where it is.
+  auto added = place ? addPlaceRows(vm, *place, rows) : addClaims(vm, rows);
+  if (!added) return failure(added.error());
+  return rows;
+}
+
+Status LinuxMulticastTable::addPlaceRows(const Vm& vm, const Place& place, Rows& rows) {
+  auto mdb = ports_.mdbOf(place);
+  if (!mdb) return failure(mdb.error());
+  for (const auto& [key, membership] : mdb->memberships) {
+    if (key.port != place.port || !vmmig::moves(key.group)) continue;
+    for (auto& row : vmmig::rowsOf(vm.uuid, place.portName, key, membership)) {
+      AnyRow any{std::move(row)};
+      auto index = any.index();
+      rows.emplace(std::move(index), std::move(any));
+    }
+  }
+  return {};
+}
+
+Status LinuxMulticastTable::addClaims(const Vm& vm, Rows& rows) {
+  auto claims = claims_.find(vm.uuid);
+  if (claims == claims_.end()) return {};
+  Snapshot snapshot;
+  for (auto at = claims->second.begin(); at != claims->second.end();) {
+    auto& row = at->second.row.as<MulticastRow>();
+    auto spot = lookUp(snapshot, row);
+    if (!spot || !provides(spot->membership, row)) {
+      at = claims->second.erase(at);
+      continue;
+    }
+    row.timeout = timeoutOf(spot->membership, row);
+    rows.emplace(at->first, at->second.row);
+    ++at;
+  }
+  return {};
+}
+
+Result<LinuxMulticastTable::Spot> LinuxMulticastTable::lookUp(Snapshot& snapshot, const MulticastRow& row) {
+  auto place = ports_.placeOf(row.port.value);
+  if (!place) return failure(place.error());
+  auto known = snapshot.find(place->bridge.index);
+  if (known == snapshot.end()) {
+    auto mdb = ports_.mdbOf(*place);
+    if (!mdb) return failure(mdb.error());
+    known = snapshot.emplace(place->bridge.index, std::move(*mdb)).first;
+  }
+  Spot spot{.place = std::move(*place), .mdb = &known->second, .key = {}, .membership = {}};
+  spot.key = keyOf(spot.place.port, row);
+  if (auto found = spot.mdb->memberships.find(spot.key); found != spot.mdb->memberships.end()) spot.membership = found->second;
+  return spot;
+}
+
+Status LinuxMulticastTable::check(const Vm& vm, const AnyRow& any) {
+  const auto& row = any.as<MulticastRow>();
+  if (row.uuid != vm.uuid)
+    return failure(SnmpStatus::inconsistentName, "multicast " + describe(row) + " is not of VM " + vm.label());
+  if (auto status = table().check(any.data(), vm.addresses); !status) return status;
+  auto place = ports_.placeOf(row.port.value);
+  if (!place) return inconsistent(vm, row, place.error().text);
+  const auto& bridge = place->bridge;
+  if (!bridge.snooping)
+    return inconsistent(
+        vm, row, "bridge " + bridge.name + " does not snoop: ip link set " + bridge.name + " type bridge mcast_snooping 1");
+  if (bridge.vlanFiltering != (row.vlan.value != 0))
+    return inconsistent(vm, row,
+                        "bridge " + bridge.name +
+                            (bridge.vlanFiltering ? " has VLANs, and the row names none" : " has no VLANs (vlan_filtering)"));
+  if (!row.source.isSet() && row.filterMode == FilterMode::include)
+    return inconsistent(vm, row, "a bridge has no row that includes no source: make a row for each source");
+  if (row.source.isSet() && !bridge.knowsSources(row.group.type))
+    return inconsistent(vm, row,
+                        "bridge " + bridge.name + " knows no sources: ip link set " + bridge.name + " type bridge " +
+                            (row.group.type == InetAddressType::ipv4 ? "mcast_igmp_version 3" : "mcast_mld_version 2"));
+  if (vm.presence == VmPresence::here && !vm.port.empty() && vm.port != row.port.value)
+    return inconsistent(vm, row,
+                        "the VM is at port " + vm.port + " (vmMigVmPort), and vmMigMulticastPort says " + row.port.value);
+  return {};
+}
+
+std::vector<CheckRow> LinuxMulticastTable::checks() {
+  std::vector<CheckRow> rows;
+  for (const auto& name : ports_.bridgeNames()) {
+    auto netlink = ports_.socket();
+    auto bridge = netlink ? findBridge(**netlink, name) : Result<Bridge>{failure(netlink.error())};
+    if (!bridge) {
+      rows.push_back(
+          checkOf(name, Health::degraded, bridge.error().text, "create the bridge, or mend the line multicast = " + name));
+    } else if (!bridge->snooping) {
+      rows.push_back(checkOf(name, Health::degraded, "multicast snooping is off: nothing is learned, and groups go to all ports",
+                             "ip link set " + name + " type bridge mcast_snooping 1"));
+    } else {
+      rows.push_back(checkOf(
+          name, Health::up,
+          "IGMPv" + std::to_string(bridge->igmpVersion) + " and MLDv" + std::to_string(bridge->mldVersion) + " are snooped"));
+    }
+  }
+  return rows;
+}
+
+}  // namespace vmmig
