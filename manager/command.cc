@@ -1,21 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "manager/command.h"
 
+#include <unistd.h>
+
 #include "common/log.h"
+#include "manager/device_pool.h"
 #include "manager/progress.h"
 
 namespace vmmig {
 
-Result<std::unique_ptr<Device>> Invocation::device(const std::string& peer) const {
-  auto options = session;
-  options.peer = peer;
-  auto opened = SnmpSession::open(loop, options);
+Result<Inventory> Invocation::inventory() const {
+  if (has("config")) return Inventory::read(text("config"));
+  // Who may not read it can still name agents by their addresses.
+  if (::access(Inventory::defaultFile, R_OK) != 0) return Inventory{};
+  return Inventory::read(Inventory::defaultFile);
+}
+
+Result<std::shared_ptr<Device>> Invocation::agent(const std::string& name, bool isHost) const {
+  auto known = inventory();
+  if (!known) return failure(SnmpStatus::badValue, known.error().text);
   // What is wrong before anything was sent is what the user gave.
+  auto opened = DevicePool{loop, *known, session}.open(name, isHost);
   if (!opened) return failure(SnmpStatus::badValue, opened.error().text);
-  auto made = std::make_unique<Device>(peer, std::move(*opened));
   auto progress = std::make_shared<Progress>();
-  made->onProgress([progress, peer](std::size_t rows) { progress->show(peer + ": " + std::to_string(rows) + " rows"); });
-  return made;
+  (*opened)->onProgress([progress, name](std::size_t rows) { progress->show(name + ": " + std::to_string(rows) + " rows"); });
+  return opened;
+}
+
+void addConfigOption(boost::program_options::options_description& options) {
+  options.add_options()("config", boost::program_options::value<std::string>()->value_name("FILE"),
+                        "the inventory (/etc/vmmig/vmmig.conf)");
 }
 
 ExitCode exitCodeOf(const Error& error) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "manager/device.h"
+#include "manager/inventory.h"
 
 namespace vmmig {
 
@@ -32,15 +33,21 @@ struct Invocation {
 
   bool has(const char* option) const { return values.count(option) != 0; }
   std::string text(const char* option) const { return has(option) ? values[option].as<std::string>() : std::string{}; }
-  /// The device that a peer in the notation of snmpcmd(1) names, with progress on a terminal; opens its session at the first
-  /// request.
-  Result<std::unique_ptr<Device>> device(const std::string& peer) const;
+  /// That of --config; else the default file, if it is there and may be read; else an empty one.
+  Result<Inventory> inventory() const;
+  /// The device (or host) that a name of the inventory or a peer in the notation of snmpcmd(1) means, with progress on a
+  /// terminal; opens its session at the first request.
+  Result<std::shared_ptr<Device>> device(const std::string& name) const { return agent(name, false); }
+  Result<std::shared_ptr<Device>> host(const std::string& name) const { return agent(name, true); }
+
+ private:
+  Result<std::shared_ptr<Device>> agent(const std::string& name, bool isHost) const;
 };
 
 struct Command {
   std::string_view name;
   std::string_view summary;                 // one line of `vmmig --help`
-  std::vector<std::string_view> arguments;  // "DEVICE"; "[TABLE]" may be left out
+  std::vector<std::string_view> arguments;  // "DEVICE"; "[TABLE]" may be left out, "[DEVICE...]" be repeated too
   std::string_view description;             // paragraphs and examples of `vmmig NAME --help`
   void (*addOptions)(boost::program_options::options_description& options);
   Task<ExitCode> (*run)(Invocation invocation);
@@ -55,8 +62,12 @@ const Command& phaseCommand();
 const Command& migrateCommand();
 const Command& serveCommand();
 const Command& journalCommand();
+const Command& doctorCommand();
 
 std::span<const Command* const> commands();
+
+/// --config, for commands that read the inventory.
+void addConfigOption(boost::program_options::options_description& options);
 
 /// badValue is what the user gave, noSuchName a VM that is not there; everything else came from a device.
 ExitCode exitCodeOf(const Error& error);

@@ -121,7 +121,8 @@ Status checkArguments(const Command& command, const std::vector<std::string>& gi
   auto try_ = ": try `vmmig " + std::string{command.name} + " --help`";
   if (given.size() < static_cast<std::size_t>(needed))
     return failure(std::string{command.arguments[given.size()]} + " is missing" + try_);
-  if (given.size() > command.arguments.size())
+  bool isRepeated = !command.arguments.empty() && command.arguments.back().ends_with("...]");
+  if (given.size() > command.arguments.size() && !isRepeated)
     return failure("\"" + given[command.arguments.size()] + "\" is one argument too many" + try_);
   return {};
 }

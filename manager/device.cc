@@ -5,7 +5,17 @@
 #include <map>
 
 #include "manager/at_once.h"
+#include "manager/table_printer.h"
 #include "manager/table_walk.h"
+#include "mibs/acl_table.h"
+#include "mibs/counter_table.h"
+#include "mibs/dhcp_binding_table.h"
+#include "mibs/expect_table.h"
+#include "mibs/flow_table.h"
+#include "mibs/multicast_table.h"
+#include "mibs/policy_table.h"
+#include "mibs/vm_address_table.h"
+#include "mibs/vm_table.h"
 
 namespace vmmig {
 
@@ -18,6 +28,25 @@ constexpr std::size_t varbindsPerGet = 120;
 constexpr std::size_t octetsPerPdu = 56'000;
 // snmpd carries SETs out one by one; a few that wait keep it busy.
 constexpr std::size_t setsAtOnce = 4;
+
+// Rules and connections name sets, counters and ports; an expectation needs its connection. Tables that are not here come first.
+constexpr std::uint32_t creationOrder[] = {TableOf<VmRow>::info.subid,        TableOf<VmAddressRow>::info.subid,
+                                           TableOf<CounterRow>::info.subid,   TableOf<AclRow>::info.subid,
+                                           TableOf<PolicyRow>::info.subid,    TableOf<DhcpBindingRow>::info.subid,
+                                           TableOf<MulticastRow>::info.subid, TableOf<TcpConnRow>::info.subid,
+                                           TableOf<FlowRow>::info.subid,      TableOf<ExpectRow>::info.subid};
+
+std::ptrdiff_t rankOf(const AnyRow& row) {
+  auto found = std::find(std::begin(creationOrder), std::end(creationOrder), row.table().subid);
+  return found == std::end(creationOrder) ? -1 : found - std::begin(creationOrder);
+}
+
+// A policy becomes active with the last of its pieces, so these must not pass each other.
+std::size_t atOnceFor(const std::vector<AnyRow>& rows) {
+  bool hasPieces =
+      std::any_of(rows.begin(), rows.end(), [](const AnyRow& row) { return &row.table() == &TableOf<PolicyRow>::info; });
+  return hasPieces ? 1 : setsAtOnce;
+}
 
 // RFC 2741 section 5: a sub-identifier is 4 octets, strings are padded to 4.
 std::size_t agentXSize(const smi::VarBind& varbind) {
@@ -142,6 +171,16 @@ Task<Result<std::vector<AnyRow>>> Device::readAll(const TableInfo& table, std::o
     if (*row) single.push_back(std::move(**row));
     co_return single;
   }
+  if (vm && table.indexCount == 1) {
+    // The UUID is the whole index: a walk would begin behind the row.
+    std::vector<AnyRow> own;
+    if (auto key = rowFromIndex(table, prefixOf(vm))) {
+      auto row = co_await read(std::move(*key));
+      if (!row) co_return failure(row.error());
+      if (*row) own.push_back(std::move(**row));
+    }
+    co_return own;
+  }
   TableWalk walk{*session_, name_, table, prefixOf(vm)};
   walk.onProgress(progress_);
   auto status = co_await walk.run();
@@ -170,7 +209,40 @@ Task<Status> Device::create(std::vector<AnyRow> rows) {
     const auto& defaults = fresh.try_emplace(&row.table(), row.table()).first->second;
     Batch::append(batches, row, creation(row, defaults), true);
   }
-  co_return co_await setAll(std::move(batches));
+  co_return co_await setAll(std::move(batches), atOnceFor(rows));
+}
+
+Task<Status> Device::createInOrder(std::vector<AnyRow> rows) {
+  sortForCreation(rows);
+  for (auto first = rows.begin(); first != rows.end();) {
+    auto last = std::find_if(first, rows.end(), [&](const AnyRow& row) { return rankOf(row) != rankOf(*first); });
+    std::vector<AnyRow> group(first, last);
+    auto status = co_await create(std::move(group));
+    if (!status) co_return status;
+    first = last;
+  }
+  co_return Status{};
+}
+
+Task<Status> Device::destroyInOrder(std::vector<AnyRow> rows) {
+  sortForCreation(rows);
+  std::reverse(rows.begin(), rows.end());
+  for (auto first = rows.begin(); first != rows.end();) {
+    auto last = std::find_if(first, rows.end(), [&](const AnyRow& row) { return rankOf(row) != rankOf(*first); });
+    std::vector<AnyRow> group(first, last);
+    auto status = co_await destroy(std::move(group));
+    if (!status) co_return status;
+    first = last;
+  }
+  co_return Status{};
+}
+
+void sortForCreation(std::vector<AnyRow>& rows) {
+  std::stable_sort(rows.begin(), rows.end(), [](const AnyRow& a, const AnyRow& b) {
+    if (rankOf(a) != rankOf(b)) return rankOf(a) < rankOf(b);
+    bool arePieces = &a.table() == &TableOf<PolicyRow>::info && &b.table() == &TableOf<PolicyRow>::info;
+    return arePieces && a.index() < b.index();
+  });
 }
 
 Task<Status> Device::destroy(std::vector<AnyRow> rows) {
@@ -181,13 +253,13 @@ Task<Status> Device::destroy(std::vector<AnyRow> rows) {
     std::vector<smi::VarBind> varbinds{rowStatusOf(row, RowStatus::destroy)};
     Batch::append(batches, row, std::move(varbinds), false);
   }
-  co_return co_await setAll(std::move(batches));
+  co_return co_await setAll(std::move(batches), atOnceFor(rows));
 }
 
-Task<Status> Device::setAll(std::vector<Batch> batches) {
+Task<Status> Device::setAll(std::vector<Batch> batches, std::size_t atOnce) {
   std::optional<Error> error;
   std::size_t done = 0;
-  co_await forEachAtOnce(batches.size(), setsAtOnce, [&](std::size_t i) -> Task<> {
+  co_await forEachAtOnce(batches.size(), atOnce, [&](std::size_t i) -> Task<> {
     // A coroutine lambda keeps its captures by reference to this frame, which waits for it.
     if (error) co_return;
     auto status = co_await setOne(batches[i]);
@@ -233,7 +305,7 @@ Task<Status> Device::replaceExisting(const Batch& batch, Error refused) {
     AnyRow fresh{batch.rows[i].table()};
     Batch::append(again, batch.rows[i], (*exist)[i] ? replacement(batch.rows[i], fresh) : creation(batch.rows[i], fresh), false);
   }
-  co_return co_await setAll(std::move(again));
+  co_return co_await setAll(std::move(again), atOnceFor(batch.rows));
 }
 
 namespace {
@@ -253,7 +325,8 @@ std::string_view advice(SnmpStatus status) {
       return "the device could neither do it nor take it back; see vmmigd's log and compare (vmmig diff)";
     case SnmpStatus::inconsistentName:
       return "the row cannot exist there now; is the VM known on the device, and is it the VM's address?";
-    case SnmpStatus::inconsistentValue: return "the value does not fit the row's present state";
+    case SnmpStatus::inconsistentValue:
+      return "it does not fit what is there now; the log of vmmigd on the device has the reason";
     default: return "";
   }
 }
@@ -266,7 +339,7 @@ std::string subject(const smi::VarBind& varbind) {
   if (!row || name.table->isScalars()) return text + "." + toString(name.instance);
   text += " of VM " + toString(vmOf(*row));
   // More than the UUID in the index: name the row.
-  if (name.table->indexCount > 1) text += " (row " + toString(name.instance.subspan(16)) + ")";
+  if (name.table->indexCount > 1) text += " (row " + printable(rowLabel(*row)) + ")";
   return text;
 }
 

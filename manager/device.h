@@ -34,12 +34,16 @@ class Device {
   /// nothing a PDU; a row that exists is replaced: every column that can be written gets this row's value. PDUs may pass each
   /// other: rows that need others (addresses their VM) come in a later call. After an error some PDUs may have been carried out.
   Task<Status> create(std::vector<AnyRow> rows);
+  /// create() of a VM's rows of several tables, one table after the other, each behind what it needs.
+  Task<Status> createInOrder(std::vector<AnyRow> rows);
   /// A row that is not there is no error. Several rows a PDU, as create().
   Task<Status> destroy(std::vector<AnyRow> rows);
+  /// The reverse of createInOrder().
+  Task<Status> destroyInOrder(std::vector<AnyRow> rows);
 
  private:
   struct Batch;
-  Task<Status> setAll(std::vector<Batch> batches);
+  Task<Status> setAll(std::vector<Batch> batches, std::size_t atOnce);
   Task<Status> setOne(const Batch& batch);
   Task<Status> replaceExisting(const Batch& batch, Error refused);
   Task<Result<std::vector<bool>>> whichExist(const std::vector<AnyRow>& rows);
@@ -50,6 +54,10 @@ class Device {
   std::unique_ptr<SnmpSession> session_;
   std::function<void(std::size_t)> progress_;
 };
+
+/// Rows in the order in which they can be made: what policies and connections use comes first, an expectation after the connection
+/// that announced it, the pieces of a policy as they are numbered.
+void sortForCreation(std::vector<AnyRow>& rows);
 
 /// "inconsistentValue for vmMigTransferAdminStatus of VM 6ba7...", with `device`'s name, for a person.
 std::string describeError(const std::string& device, const Response& response);

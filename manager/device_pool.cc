@@ -6,10 +6,7 @@ namespace vmmig {
 Result<std::shared_ptr<Device>> DevicePool::device(const std::string& name) {
   auto& known = devices_[name];
   if (known) return known;
-  auto entry = inventory_.devices.find(name);
-  SessionOptions peer;
-  peer.peer = name;
-  auto opened = open(name, entry == inventory_.devices.end() ? peer : entry->second);
+  auto opened = open(name, false);
   if (opened) known = *opened;
   return opened;
 }
@@ -17,21 +14,31 @@ Result<std::shared_ptr<Device>> DevicePool::device(const std::string& name) {
 Result<std::shared_ptr<Device>> DevicePool::host(const std::string& name) {
   auto& known = hosts_[name];
   if (known) return known;
-  auto entry = inventory_.hosts.find(name);
-  SessionOptions peer;
-  peer.peer = name;
-  auto opened = open(name, entry == inventory_.hosts.end() ? peer : entry->second.agent);
+  auto opened = open(name, true);
   if (opened) known = *opened;
   return opened;
 }
 
-Result<std::shared_ptr<Device>> DevicePool::open(const std::string& name, SessionOptions options) {
+SessionOptions DevicePool::options(const std::string& name, bool isHost) const {
+  auto device = inventory_.devices.find(name);
+  auto host = inventory_.hosts.find(name);
+  bool isDevice = device != inventory_.devices.end() && !(isHost && host != inventory_.hosts.end());
+  SessionOptions options;
+  options.peer = name;
+  if (isDevice)
+    options = device->second;
+  else if (host != inventory_.hosts.end())
+    options = host->second.agent;
   for (auto field :
        {&SessionOptions::version, &SessionOptions::community, &SessionOptions::user, &SessionOptions::level,
         &SessionOptions::authProtocol, &SessionOptions::authPassphrase, &SessionOptions::privProtocol,
         &SessionOptions::privPassphrase, &SessionOptions::context, &SessionOptions::timeoutSeconds, &SessionOptions::retries})
     if ((options.*field).empty()) options.*field = base_.*field;
-  auto session = SnmpSession::open(loop_, options);
+  return options;
+}
+
+Result<std::shared_ptr<Device>> DevicePool::open(const std::string& name, bool isHost) const {
+  auto session = SnmpSession::open(loop_, options(name, isHost));
   if (!session) return failure(SnmpStatus::badValue, name + ": " + session.error().text);
   return std::make_shared<Device>(name, std::move(*session));
 }

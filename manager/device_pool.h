@@ -22,8 +22,12 @@ class DevicePool {
   virtual Result<std::shared_ptr<Device>> device(const std::string& name);
   virtual Result<std::shared_ptr<Device>> host(const std::string& name);
 
+  /// How an agent is reached: as its section says (a host's or a device's own first), or by `name` itself.
+  SessionOptions options(const std::string& name, bool isHost) const;
+  /// A session of its own.
+  Result<std::shared_ptr<Device>> open(const std::string& name, bool isHost) const;
+
  private:
-  Result<std::shared_ptr<Device>> open(const std::string& name, SessionOptions options);
 
   EventLoop& loop_;
   const Inventory& inventory_;

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <functional>
 #include <set>
+#include <sstream>
 
 #include "common/hex.h"
 #include "mibs/labels.h"
@@ -62,6 +63,8 @@ class Parser {
   explicit Parser(Inventory& inventory) : inventory_(inventory) {}
 
   Status set(const std::string& key, const std::string& value);
+  /// A section that may have no keys.
+  void section(const std::string& line);
   Status finish();
 
  private:
@@ -88,6 +91,16 @@ Status Parser::set(const std::string& key, const std::string& value) {
   if (kind == "device") return setAgent(inventory_.devices[name], option, value);
   if (kind == "vm") return setVm(name, option, value);
   return failure("a section is [host.NAME], [device.NAME] or [vm.NAME]");
+}
+
+void Parser::section(const std::string& line) {
+  auto begin = line.find_first_not_of(" \t");
+  auto end = line.find(']');
+  if (begin == std::string::npos || line[begin] != '[' || end == std::string::npos) return;
+  auto name = line.substr(begin + 1, end - begin - 1);
+  if (name.starts_with("host.")) inventory_.hosts[name.substr(5)];
+  if (name.starts_with("device.")) inventory_.devices[name.substr(7)];
+  if (name.starts_with("vm.")) vms_[name.substr(3)];
 }
 
 Status Parser::setTop(const std::string& key, const std::string& value) {
@@ -211,9 +224,15 @@ Status Parser::finish() {
 Result<Inventory> Inventory::parse(std::istream& in, const std::string& file) {
   Inventory inventory;
   Parser parser{inventory};
+  // Boost tells nothing of a section without keys.
+  std::stringstream text;
+  for (std::string line; std::getline(in, line);) {
+    parser.section(line);
+    text << line << '\n';
+  }
   try {
     po::options_description none;
-    for (const auto& option : po::parse_config_file(in, none, true).options) {
+    for (const auto& option : po::parse_config_file(text, none, true).options) {
       auto status = parser.set(option.string_key, option.value.empty() ? "" : option.value.front());
       if (!status) return failure(SnmpStatus::badValue, file + ": " + option.string_key + ": " + status.error().text);
     }

@@ -8,11 +8,15 @@ libmanager_a_SOURCES = \
   manager/command_line.cc manager/command_line.h \
   manager/command_list.cc \
   manager/commands/diff.cc \
+  manager/commands/doctor.cc \
   manager/commands/export.cc \
   manager/commands/import.cc \
   manager/commands/phase.cc \
   manager/commands/show.cc \
   manager/device.cc manager/device.h \
+  manager/doctor.cc manager/doctor.h \
+  manager/doctor_access.cc manager/doctor_device.cc manager/doctor_snmpd.cc \
+  manager/reach.cc manager/reach.h manager/writable.h \
   manager/notification.cc manager/notification.h \
   manager/progress.cc manager/progress.h \
   manager/snmp_library.cc manager/snmp_library.h \

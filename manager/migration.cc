@@ -2,6 +2,7 @@
 #include "manager/migration.h"
 
 #include "manager/migration_stepper.h"
+#include "mibs/labels.h"
 
 namespace vmmig::migration {
 
@@ -43,6 +44,11 @@ void Stepper::on(const PhaseSeen& event) {
   if (!isNews || s_.stage == Stage::over) return;
   seen = {row.sequence, row.holdStatus};
 
+  if (row.holdStatus == HoldStatus::held && s_.stage == Stage::takingBack && !s_.resumed && !s_.superseded) {
+    // It stopped while everything was being taken back.
+    s_.holdHost = event.host;
+    cancelHold();
+  }
   if (row.holdStatus == HoldStatus::held && s_.stage < Stage::releasing) {
     s_.holdHost = event.host;
     if (row.holdDeadline > 0) s_.holdUntil = now_ + std::chrono::milliseconds{row.holdDeadline.value};
@@ -94,7 +100,7 @@ void Stepper::on(const ActionDone& event) {
   }
   if (!leg.isLive() || s_.stage >= Stage::finishing) return;
   if (event.failure) {
-    if (event.failure->superseded) s_.holdHost.clear();
+    if (event.failure->superseded) supersede();
     return failLeg(action.leg, event.failure->text, event.failure->unreachable);
   }
   if (action.kind == ActionKind::claim && at.step == SideStep::claiming) at.step = SideStep::claimed;
@@ -156,15 +162,14 @@ void Stepper::holdEnded(const PhaseRow& row) {
 void Stepper::sideAdvanced(std::size_t leg, TransferRole role, const TransferRow& row) {
   auto& at = side(leg, role);
   if (row.epoch.value > s_.epoch) {
-    s_.holdHost.clear();  // it is the other manager's to end
+    supersede();
     return failLeg(leg, "another manager has claimed VM " + s_.vm + " on " + device(leg, role) + " with the newer epoch " +
                             std::to_string(row.epoch.value));
   }
   if (isEndedBadly(row.operStatus)) {
     // A source whose deadline passed after the commit has kept its rows; a release is still accepted when the VM has resumed.
     if (role == TransferRole::source && at.step == SideStep::ready && s_.stage >= Stage::releasing) return;
-    return failLeg(leg, device(leg, role) + " gave the transfer up: " +
-                            (row.error.value.empty() ? "it says no reason; see its log" : row.error.value));
+    return failLeg(leg, refusalOf(device(leg, role), row));
   }
   if (at.step != SideStep::working) return;
   if (role == TransferRole::source && row.blockedTime.value != 0 && !s_.legs[leg].blocked) {
@@ -212,6 +217,11 @@ void Stepper::endingFailed(const ActionDone& event, Side& at) {
   at.step = SideStep::lost;
   warn(device(event.action.leg, event.action.role) + " did not take " + std::string{name(event.action.kind)} + " for VM " +
        s_.vm + ": " + event.failure->text + "; its own deadline ends the transfer");
+}
+
+std::string refusalOf(const std::string& device, const TransferRow& row) {
+  return device + ": its transfer is " + labelOf(row.operStatus) + ": " +
+         (row.error.value.empty() ? "it says no reason; see its log" : row.error.value);
 }
 
 State start(Plan plan, std::string vm, std::map<std::string, SeenPhase> seen) {

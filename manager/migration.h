@@ -160,6 +160,7 @@ struct State {
   std::optional<Time> holdRetryAt = {};
   Time holdGiveUpAt = Time::max();
   bool stopped = false, resumed = false;
+  bool superseded = false;  // a newer manager has claimed the VM, and any hold is its own business
   bool late = false;  // the VM ran before its state was there
   Time deadline = Time::max();
   std::string reason = {};  // why it is taken back
@@ -171,6 +172,9 @@ struct Step {
   State state;
   std::vector<Action> actions;
 };
+
+/// "fw-b: its transfer is failed: ...": what a device says in its row, whole.
+std::string refusalOf(const std::string& device, const TransferRow& row);
 
 /// The start. `seen` holds the phases that belong to earlier migrations of this VM, by host.
 State start(Plan plan, std::string vm, std::map<std::string, SeenPhase> seen);

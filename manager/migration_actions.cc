@@ -64,6 +64,8 @@ Task<Status> MigrationRunner::claim(std::size_t index, TransferRole role) {
   auto& side = leg.side(role);
   VmRow vm;
   vm.uuid = setup_.plan.vm;
+  // Names of ports are the same on all devices in rows; each maps them to its own.
+  if (leg.sourceSurvey.vm) vm.port = leg.sourceSurvey.vm->port;
   vm.name.value = leg.sourceSurvey.vm ? leg.sourceSurvey.vm->name.value : setup_.plan.vmName;
   std::vector<VmAddressRow> addresses;
   for (const auto& known : leg.sourceSurvey.addresses.empty() ? setup_.addresses : leg.sourceSurvey.addresses) {
@@ -75,8 +77,7 @@ Task<Status> MigrationRunner::claim(std::size_t index, TransferRole role) {
     addresses.push_back(std::move(row));
   }
   auto introduced = co_await side.introduce(std::move(vm), std::move(addresses));
-  if (!introduced) co_return failure(introduced.error());
-  if (role == TransferRole::destination) leg.introduced = *introduced;
+  if (!introduced) co_return introduced;
   if (role == TransferRole::destination && leg.rows) co_return Status{};
   const auto& scalars = role == TransferRole::source ? leg.sourceSurvey.scalars : leg.destinationSurvey.scalars;
   auto deadline = std::min<std::uint32_t>(setup_.transferDeadlineSeconds, scalars.maxDeadline);
@@ -90,8 +91,25 @@ Task<Status> MigrationRunner::copy(std::size_t index) {
   leg.images = std::make_unique<ImageCopier>(loop_, leg.source->device(), leg.destination->device(), setup_.plan.vm, state_.epoch,
                                              options);
   if (state_.legs[index].source.step >= SideStep::working) leg.images->hurry();
+  ++underWay_;
+  spawn(watchDestination(index));
   auto seen = seenOf(index, TransferRole::source);
   co_return co_await leg.images->run(std::move(seen));
+}
+
+/// The rehearsal at the destination comes after its chunks, so that only its row tells a refusal, while the VM still runs.
+Task<> MigrationRunner::watchDestination(std::size_t index) {
+  auto& pause = pauses_.emplace_back();
+  auto seen = seenOf(index, TransferRole::destination);
+  while (state_.stage == Stage::following && state_.legs[index].destination.step == SideStep::claimed) {
+    co_await pause.wait(loop_, setup_.destinationPoll);
+    // In the stop its commit tells.
+    if (state_.stage != Stage::following) break;
+    auto row = co_await legs_[index].destination->readTransfer();
+    if (row && *row) seen(**row);
+  }
+  --underWay_;
+  finishIfIdle();
 }
 
 /// Row by row all of it waits for the freeze.
@@ -129,8 +147,8 @@ Task<Status> MigrationRunner::abortSide(std::size_t index, TransferRole role) {
     auto aborted = co_await leg.side(role).abort();
     if (!aborted) co_return aborted;
   }
-  // A VM that only this migration made known is forgotten again.
-  if (role == TransferRole::destination && std::exchange(leg.introduced, false)) co_return co_await leg.destination->forget();
+  // What only this migration made known is forgotten again.
+  if (role == TransferRole::destination) co_return co_await leg.destination->forget();
   co_return Status{};
 }
 

@@ -122,7 +122,8 @@ void Stepper::overIfAllFinal() {
   }
   s_.stage = Stage::over;
   s_.deadline = Time::max();
-  report("VM " + s_.vm + ": " + std::string{name(s_.outcome)} + (s_.reason.empty() ? "" : " (" + s_.reason + ")"));
+  // The reason has been told.
+  report("VM " + s_.vm + ": " + std::string{name(s_.outcome)});
 }
 
 void Stepper::compare(std::size_t index) {
@@ -146,12 +147,12 @@ void Stepper::failLeg(std::size_t index, std::string text, bool unreachable) {
   if (!leg.isLive() || s_.stage >= Stage::finishing) return;
   leg.failure = text.empty() ? "it failed without a reason" : std::move(text);
   leg.good = false;
-  warn("VM " + s_.vm + ", " + s_.plan.legs[index].source + " to " + s_.plan.legs[index].destination + ": " + leg.failure);
   // Once the hypervisor was told to go on, the other legs belong to the destination.
   if (isRequired() && s_.stage < Stage::releasing) {
     s_.causeUnreachable = unreachable;
     return takeBack(leg.failure);
   }
+  warn("VM " + s_.vm + ", " + s_.plan.legs[index].source + " to " + s_.plan.legs[index].destination + ": " + leg.failure);
   abortLeg(index);
 }
 
@@ -178,7 +179,10 @@ void Stepper::takeBack(std::string reason) {
   enter(Stage::takingBack, s_.plan.limits.ending);
   for (std::size_t leg = 0; leg < s_.legs.size(); ++leg) abortLeg(leg);
   s_.holdRetryAt.reset();
-  if (s_.holdHost.empty()) return;
+  if (!s_.holdHost.empty()) cancelHold();
+}
+
+void Stepper::cancelHold() {
   s_.holdGiveUpAt = s_.deadline;
   s_.holdEnding = true;
   emitHold(ActionKind::cancelHold);

@@ -119,7 +119,7 @@ void MigrationRunner::perform(Action action) {
 
 void MigrationRunner::tell(const Action& action) {
   journal_.append(id_, action.mark, action.text);
-  log::write(action.isWarning ? log::Level::warning : log::Level::info, action.text);
+  if (setup_.isLogged) log::write(action.isWarning ? log::Level::warning : log::Level::info, action.text);
 }
 
 /// What is under way on this side gives up after its next answer, so that the abort comes soon.
@@ -151,12 +151,25 @@ Task<> MigrationRunner::execute(Action action) {
     if (!status) {
       done.failure = toFailure(status.error());
       bool isRefused = !done.failure->unreachable && done.action.kind <= ActionKind::commit;
-      if (isRefused) done.failure->superseded = co_await legs_[done.action.leg].source->isSuperseded();
+      if (isRefused) co_await explainRefusal(done);
     }
     feed(std::move(done));
   }
   --underWay_;
   finishIfIdle();
+}
+
+/// The error-status of a SET says little; the device's own row has the reason.
+Task<> MigrationRunner::explainRefusal(ActionDone& done) {
+  auto& leg = legs_[done.action.leg];
+  done.failure->superseded = co_await leg.source->isSuperseded();
+  if (leg.rows) co_return;
+  for (auto* side : {leg.destination.get(), leg.source.get()}) {
+    auto why = co_await side->refusal();
+    if (why.empty()) continue;
+    done.failure->text = why;
+    co_return;
+  }
 }
 
 Task<Status> MigrationRunner::dispatch(const Action& action) {

@@ -34,6 +34,8 @@ class MigrationRunner {
     std::map<std::string, migration::SeenPhase> seen = {};  // phases of earlier migrations
     std::uint32_t transferDeadlineSeconds = 30;
     Clock::duration phasePoll = std::chrono::milliseconds{10};
+    Clock::duration destinationPoll = std::chrono::milliseconds{250};  // for a refusal while the VM still runs
+    bool isLogged = true;  // what happens goes to the log, not to the journal alone
     /// Goes on with what a predecessor left under an epoch.
     struct Adoption {
       enum class How { resumed, wait, takeBack } how;
@@ -64,7 +66,6 @@ class MigrationRunner {
     std::unique_ptr<ImageCopier> images;
     std::unique_ptr<RowCopier> rows;  // instead of images
     DeviceSurvey sourceSurvey, destinationSurvey;
-    bool introduced = false;  // the VM was made known to the destination by us
 
     TransferSide& side(TransferRole role) { return role == TransferRole::source ? *source : *destination; }
   };
@@ -81,11 +82,13 @@ class MigrationRunner {
   TransferSide::Seen seenOf(std::size_t leg, TransferRole role);
 
   Task<> execute(migration::Action action);
+  Task<> explainRefusal(migration::ActionDone& done);
   Task<Status> dispatch(const migration::Action& action);
   Task<> survey();
   Status choosePath(Leg& leg);
   Task<Status> claim(std::size_t index, TransferRole role);
   Task<Status> copy(std::size_t index);
+  Task<> watchDestination(std::size_t index);
   Task<Status> copyRows(std::size_t index);
   Task<Status> commit(std::size_t index);
   Task<Status> finishDestination(std::size_t index);

@@ -65,6 +65,11 @@ class Stepper {
   void abortLeg(std::size_t leg);
   void endSide(std::size_t leg, TransferRole role, ActionKind kind);
   void takeBack(std::string reason);
+  void cancelHold();
+  void supersede() {
+    s_.superseded = true;
+    s_.holdHost.clear();
+  }
   void leaveUnknown();
   void advanceLeg(std::size_t leg);
   void advanceSwitch();

@@ -117,7 +117,9 @@ void print(std::ostream& out, const JournalMigration& migration, const std::vect
   auto timeline = timelineOf(events);
   out << "Migration " << migration.id << " of VM " << printable(migration.plan.vmName) << " (" << toString(migration.plan.vm)
       << "): " << stateOf(migration);
-  if (!migration.reason.empty()) out << ": " << printable(migration.reason);
+  bool isTold = std::any_of(events.begin(), events.end(),
+                            [&](const JournalEvent& event) { return event.text.find(migration.reason) != std::string::npos; });
+  if (!isTold) out << ": " << printable(migration.reason);
   out << "\n\n";
   // Times count from the stop, or from the first event when it never came to one.
   auto zero = timeline.stop ? *timeline.stop : events.empty() ? 0 : events.front().monotonicMicroseconds;

@@ -12,15 +12,19 @@ namespace {
 // Rows that a PDU takes are Device's business; this bounds what one refused row costs with bestEffort.
 constexpr std::size_t batchSize = 64;
 // A row with so little life left dies on the way; the devices' own transfers leave it out too.
-constexpr std::uint32_t dyingSeconds = 3;
+constexpr std::int64_t dyingSeconds = 3;
 
 /// The bare SYN is sent again, and a copied row of it hangs.
 bool movesWithVm(const AnyRow& row) {
   return &row.table() != &TableOf<TcpConnRow>::info || row.as<TcpConnRow>().state != TcpState::synSent;
 }
 
-std::uint32_t lifeOf(const AnyRow& row) {
-  return &row.table() == &TableOf<TcpConnRow>::info ? row.as<TcpConnRow>().timeout : UINT32_MAX;
+/// Seconds until a clock ends the row; what has no end is the longest. Idle times count up, and end nothing.
+std::int64_t lifeOf(const AnyRow& row) {
+  std::int64_t least = forEver;
+  for (const auto& column : row.table().values())
+    if (column.carry == Carry::clock && !column.name.ends_with("IdleTime")) least = std::min(least, row.get(column).number);
+  return least;
 }
 
 }  // namespace
@@ -45,7 +49,7 @@ Task<Result<TransferRow>> RowCopier::commit(TransferPolicy policy) {
   stale_ = std::move(*stale);
   touched_ = true;
   if (!stale_.empty()) {
-    auto destroyed = co_await destination_.destroy(stale_);
+    auto destroyed = co_await destination_.destroyInOrder(stale_);
     if (!destroyed) co_return failure(destroyed.error());
   }
   auto created = co_await createAll(policy);
@@ -70,11 +74,11 @@ Task<Status> RowCopier::undo() {
   auto there = co_await readMoving(destination_, vm_);
   if (!there) co_return failure(there.error());
   if (!there->empty()) {
-    auto destroyed = co_await destination_.destroy(std::move(*there));
+    auto destroyed = co_await destination_.destroyInOrder(std::move(*there));
     if (!destroyed) co_return destroyed;
   }
   if (!stale_.empty()) {
-    auto restored = co_await destination_.create(stale_);
+    auto restored = co_await destination_.createInOrder(stale_);
     if (!restored) co_return restored;
   }
   touched_ = false;
@@ -95,12 +99,13 @@ Task<Result<std::vector<AnyRow>>> RowCopier::readMoving(Device& device, Uuid vm)
 Task<Status> RowCopier::createAll(TransferPolicy policy) {
   if (policy == TransferPolicy::require) {
     if (rows_.empty()) co_return Status{};
-    co_return co_await destination_.create(rows_);
+    co_return co_await destination_.createInOrder(rows_);
   }
+  sortForCreation(rows_);
   for (std::size_t at = 0; at < rows_.size(); at += batchSize) {
     auto end = std::min(rows_.size(), at + batchSize);
     std::vector<AnyRow> batch(rows_.begin() + static_cast<std::ptrdiff_t>(at), rows_.begin() + static_cast<std::ptrdiff_t>(end));
-    auto created = co_await destination_.create(batch);
+    auto created = co_await destination_.createInOrder(batch);
     if (created) continue;
     if (created.error().status == SnmpStatus::genErr) co_return created;
     auto status = co_await createOneByOne(std::move(batch));

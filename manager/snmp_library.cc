@@ -178,6 +178,37 @@ void SessionTemplate::sendOnce() {
   session.retries = 0;
 }
 
+SessionSecurity SessionTemplate::security() const {
+  const auto& session = parts_->session;
+  if (session.version != SNMP_VERSION_3) return {.version = "2c", .level = "noAuthNoPriv", .user = {}};
+  int level = session.securityLevel;
+  if (level <= 0) level = netsnmp_ds_get_int(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_SECLEVEL);
+  const char* user =
+      session.securityName ? session.securityName : netsnmp_ds_get_string(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_SECNAME);
+  const char* name = level == SNMP_SEC_LEVEL_AUTHPRIV     ? "authPriv"
+                     : level == SNMP_SEC_LEVEL_AUTHNOPRIV ? "authNoPriv"
+                                                          : "noAuthNoPriv";
+  return {.version = "3", .level = name, .user = user ? user : ""};
+}
+
+Trouble troubleOf(int snmpError) {
+  switch (snmpError) {
+    case SNMPERR_UNKNOWN_USER_NAME:
+    case SNMPERR_USM_UNKNOWNSECURITYNAME: return Trouble::unknownUser;
+    case SNMPERR_AUTHENTICATION_FAILURE:
+    case SNMPERR_USM_AUTHENTICATIONFAILURE: return Trouble::wrongDigest;
+    case SNMPERR_DECRYPTION_ERR:
+    case SNMPERR_USM_DECRYPTIONERROR: return Trouble::decryption;
+    case SNMPERR_UNSUPPORTED_SEC_LEVEL:
+    case SNMPERR_USM_UNSUPPORTEDSECURITYLEVEL: return Trouble::securityLevel;
+    case SNMPERR_NOT_IN_TIME_WINDOW:
+    case SNMPERR_USM_NOTINTIMEWINDOW: return Trouble::timeWindow;
+    case SNMPERR_UNKNOWN_ENG_ID:
+    case SNMPERR_USM_UNKNOWNENGINEID: return Trouble::engineId;
+    default: return Trouble::other;
+  }
+}
+
 std::string explain(int snmpError) {
   switch (snmpError) {
     case SNMPERR_UNKNOWN_USER_NAME:
@@ -187,6 +218,7 @@ std::string explain(int snmpError) {
     case SNMPERR_USM_AUTHENTICATIONFAILURE:
       return "authentication failed: check the authentication passphrase and protocol (defAuthPassphrase, defAuthType; -A, -a)";
     case SNMPERR_DECRYPTION_ERR:
+    case SNMPERR_USM_DECRYPTIONERROR:
       return "it could not decrypt the request: check the privacy passphrase and protocol (defPrivPassphrase, defPrivType; -X, "
              "-x)";
     case SNMPERR_UNSUPPORTED_SEC_LEVEL:
@@ -197,6 +229,9 @@ std::string explain(int snmpError) {
       return "its engine time does not agree with what we know: its snmpd may have lost its engineBoots (persistent directory)";
     case SNMPERR_UNKNOWN_ENG_ID:
     case SNMPERR_USM_UNKNOWNENGINEID: return "it has another engine ID than before: was its snmpd set up anew? Try again";
+    case SNMPERR_USM_GENERICERROR:
+      return "the SNMPv3 keys cannot be used: is a passphrase missing for this security level (defAuthPassphrase, "
+             "defPrivPassphrase)?";
     case SNMPERR_BAD_CONTEXT: return "it does not know the context: check -n or defContext";
     default: return snmp_api_errstring(snmpError);
   }

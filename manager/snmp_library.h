@@ -31,6 +31,7 @@ class SessionTemplate {
   ~SessionTemplate();
 
   snmp_session& session();
+  SessionSecurity security() const;
   /// Over a stream a request is sent once, and waited for as long as all tries over datagrams would take: a SET that ran late
   /// must not run again.
   void sendOnce();
@@ -43,5 +44,6 @@ class SessionTemplate {
 
 /// What a failure of the library means for a person, by SNMPERR_*: what to check. Without a full stop.
 std::string explain(int snmpError);
+Trouble troubleOf(int snmpError);
 
 }  // namespace vmmig::snmp

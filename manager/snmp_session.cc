@@ -67,6 +67,8 @@ class NetSnmpSession final : public SnmpSession {
   }
 
   const std::string& peer() const override { return peer_; }
+  SessionSecurity security() const override { return settings_.security(); }
+  Trouble trouble() const override { return trouble_; }
   Task<Answer> get(std::vector<Oid> names) override { return request(makePdu(SNMP_MSG_GET, names)); }
   Task<Answer> getNext(std::vector<Oid> names) override { return request(makePdu(SNMP_MSG_GETNEXT, names)); }
   Task<Answer> getBulk(std::vector<Oid> names, int maxRepetitions) override {
@@ -129,6 +131,7 @@ class NetSnmpSession final : public SnmpSession {
   std::vector<Request*> finished_;
   EventLoop::TimerId timer_ = 0;
   bool timerArmed_ = false;
+  Trouble trouble_ = Trouble::none;
   std::string closeReason_ = "the session was closed";
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
@@ -150,16 +153,20 @@ void NetSnmpSession::record(Request& request, int operation, const netsnmp_sessi
     case NETSNMP_CALLBACK_OP_RESEND: return;
     case NETSNMP_CALLBACK_OP_SEC_ERROR: {
       bool report = pdu && pdu->command == SNMP_MSG_REPORT;
-      request.answer = owner.fail(snmp::explain(report ? snmpv3_get_report_type(pdu) : session.s_snmp_errno));
+      int error = report ? snmpv3_get_report_type(pdu) : session.s_snmp_errno;
+      owner.trouble_ = snmp::troubleOf(error);
+      request.answer = owner.fail(snmp::explain(error));
       // While opening it is the probe, for which a Report is the right answer.
       owner.reopen_ = !owner.opening_;
       return;
     }
     case NETSNMP_CALLBACK_OP_TIMED_OUT:
       // Also what snmp_sess_close() tells for each request that is left.
+      owner.trouble_ = owner.handle_ ? Trouble::noAnswer : Trouble::connection;
       request.answer = owner.handle_ ? Answer{failure(owner.timeoutError())} : Answer{owner.fail(owner.closeReason_)};
       return;
     default: {
+      owner.trouble_ = session.s_snmp_errno == SNMPERR_BAD_SENDTO ? Trouble::connection : Trouble::other;
       bool system = session.s_snmp_errno == SNMPERR_BAD_SENDTO;
       request.answer = owner.fail("the request could not be sent: " +
                                   (system ? std::string{strerror(session.s_errno)} : snmp::explain(session.s_snmp_errno)));
@@ -269,7 +276,10 @@ void NetSnmpSession::close() {
 Task<Status> NetSnmpSession::openOnce() {
   auto timeout = std::chrono::microseconds{std::max(settings_.session().timeout, 1'000'000L)};
   auto transport = co_await snmp::connectTransport(loop_, peer_, timeout);
-  if (!transport) co_return fail(transport.error().text);
+  if (!transport) {
+    trouble_ = Trouble::connection;
+    co_return fail(transport.error().text);
+  }
   handle_.reset(snmp_sess_add(&settings_.session(), transport->release(), nullptr, nullptr));
   if (!handle_) co_return fail("the session could not be opened: " + snmp::explain(settings_.session().s_snmp_errno));
   session()->flags |= SNMP_FLAGS_DONT_PROBE;

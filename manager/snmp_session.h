@@ -21,6 +21,27 @@ struct SessionOptions {
   std::string timeoutSeconds, retries;
 };
 
+/// Why a request got no Response, for who wants to know more than the sentence: RFC 3414's reports told apart.
+enum class Trouble {
+  none,
+  noAnswer,
+  connection,  // it could not be opened, or was lost
+  unknownUser,
+  wrongDigest,
+  decryption,
+  securityLevel,
+  timeWindow,
+  engineId,
+  other,
+};
+
+/// What a session speaks, once snmp.conf has filled in what was left open.
+struct SessionSecurity {
+  std::string version = "3";
+  std::string level = "authPriv";
+  std::string user;
+};
+
 /// What a peer answered to one request: error-status noError and the varbinds, or the error and the index of the varbind at
 /// fault.
 struct Response {
@@ -40,6 +61,9 @@ class SnmpSession {
   virtual Task<Result<Response>> getBulk(std::vector<Oid> names, int maxRepetitions) = 0;
   virtual Task<Result<Response>> set(std::vector<smi::VarBind> varbinds) = 0;
   virtual const std::string& peer() const = 0;
+  virtual SessionSecurity security() const { return {}; }
+  /// Of the last request that got no Response.
+  virtual Trouble trouble() const { return Trouble::none; }
 
   /// Opens a session; over TCP with TCP_NODELAY (Nagle and delayed acknowledgements stall 40 ms otherwise).
   static Result<std::unique_ptr<SnmpSession>> open(EventLoop& loop, SessionOptions options);

@@ -18,6 +18,7 @@
 #include <cstring>
 
 #include "common/unique_fd.h"
+#include "manager/writable.h"
 
 namespace vmmig::snmp {
 
@@ -48,34 +49,6 @@ Error connectError(int error) {
   if (error == ECONNREFUSED) return unreachable("refused; does its snmpd run, and listen on TCP (agentaddress tcp:161)?");
   return unreachable(std::string{std::strerror(error)} + "; is the device up, and is the address right?");
 }
-
-/// Waits until a socket is writable: the loop itself only watches for reading.
-class Writable : public PollSource {
- public:
-  Writable(EventLoop& loop, int fd, std::function<void()> ready) : loop_(loop), fd_(fd), ready_(std::move(ready)) {
-    loop_.attach(*this);
-  }
-  ~Writable() override { loop_.detach(*this); }
-  Writable(const Writable&) = delete;
-  Writable& operator=(const Writable&) = delete;
-
-  std::optional<Clock::duration> prepare(std::vector<pollfd>& fds) override {
-    if (!told_) fds.push_back({fd_, POLLOUT, 0});
-    return std::nullopt;
-  }
-  void dispatch(std::vector<pollfd> fds) override {
-    if (fds.empty() || fds[0].revents == 0 || told_) return;
-    told_ = true;
-    // Later: who is told destroys us, and the loop still iterates over its sources.
-    loop_.post(ready_);
-  }
-
- private:
-  EventLoop& loop_;
-  int fd_;
-  std::function<void()> ready_;
-  bool told_ = false;
-};
 
 Task<Status> connectWithin(EventLoop& loop, int fd, const sockaddr* address, socklen_t length, Clock::duration timeout) {
   if (::connect(fd, address, length) == 0) co_return Status{};

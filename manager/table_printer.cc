@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/hex.h"
 #include "mibs/row_json.h"
 
 namespace vmmig {
@@ -16,6 +17,21 @@ std::size_t width(const std::string& text) {
 
 bool isNumber(const std::string& text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || c == '-'; });
+}
+
+constexpr std::size_t macSize = 6;
+
+// One address, or several behind each other.
+bool isMac(const ColumnInfo& column) {
+  auto name = column.name;
+  return name.ends_with("Mac") || name.ends_with("MacAddress") || name.ends_with("MacAddresses");
+}
+
+std::string macText(const std::string& octets) {
+  std::string text;
+  for (std::size_t i = 0; i < octets.size(); ++i)
+    text += (i == 0 ? "" : i % macSize == 0 ? "," : ":") + toHex(octets.substr(i, 1));
+  return text.empty() ? "-" : text;
 }
 
 }  // namespace
@@ -63,12 +79,31 @@ std::string headingOf(const TableInfo& table, const ColumnInfo& column) {
 
 bool isAddressType(const ColumnInfo& column) { return column.syntax == &Codec<InetAddressType>::syntax; }
 
+bool isHighHalf(const TableInfo& table, const ColumnInfo& column) {
+  if (!column.name.ends_with("High")) return false;
+  return table.column(column.name.substr(0, column.name.size() - 4)) != nullptr;
+}
+
+std::string cellOf(const ColumnInfo& column, const AnyRow& row) {
+  constexpr std::size_t mostOctets = 32;
+  auto value = row.get(column);
+  bool isHex = column.syntax->base == Syntax::Base::octetString && column.syntax->display == Syntax::Display::hex;
+  if (isHex && isMac(column)) return macText(value.octets);
+  if (isHex && value.octets.size() > mostOctets)
+    return toHex(value.octets.substr(0, mostOctets)) + "... (" + std::to_string(value.octets.size()) + " octets)";
+  bool isTime = column.carry == Carry::clock || column.name.ends_with("Lifetime");
+  if (isTime && value.type == smi::Type::gauge32 && value.number == forEver) return "forever";
+  if (const auto* high = row.table().column(std::string{column.name} + "High"))
+    return std::to_string(static_cast<std::uint64_t>(row.get(*high).number) << 32 | static_cast<std::uint64_t>(value.number));
+  return displayValue(column, row);
+}
+
 std::string rowLabel(const AnyRow& row) {
   std::string label;
   for (const auto& column : row.table().index()) {
     bool vm = column.syntax == &Codec<Uuid>::syntax && row.table().indexCount > 1;
     if (vm || isAddressType(column)) continue;
-    label += (label.empty() ? "" : " ") + displayValue(column, row);
+    label += (label.empty() ? "" : " ") + cellOf(column, row);
   }
   return label;
 }

@@ -28,6 +28,11 @@ std::string headingOf(const TableInfo& table, const ColumnInfo& column);
 /// Can a person do without this column? The type of an address shows in the address.
 bool isAddressType(const ColumnInfo& column);
 
+/// The high half of a 64 bit number, which its low half shows whole.
+bool isHighHalf(const TableInfo& table, const ColumnInfo& column);
+/// One value for people: MAC addresses with colons, both halves of a number as one, long octet strings cut, what has no end as such.
+std::string cellOf(const ColumnInfo& column, const AnyRow& row);
+
 /// The INDEX without the VM, as one names a row: "0 10.0.0.5 22 192.0.2.7 40022".
 std::string rowLabel(const AnyRow& row);
 

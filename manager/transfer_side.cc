@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "manager/backoff.h"
+#include "manager/migration.h"
 #include "mibs/labels.h"
 
 namespace vmmig {
@@ -42,28 +43,50 @@ Task<Result<DeviceSurvey>> TransferSide::survey() {
   co_return survey;
 }
 
-Task<Result<bool>> TransferSide::introduce(VmRow vm, std::vector<VmAddressRow> addresses) {
+Task<Status> TransferSide::introduce(VmRow vm, std::vector<VmAddressRow> addresses) {
+  auto known = co_await introduceVm(std::move(vm));
+  if (!known) co_return known;
+  co_return co_await introduceAddresses(std::move(addresses));
+}
+
+Task<Status> TransferSide::introduceVm(VmRow vm) {
   auto known = co_await readRow(*device_, vm);
   if (!known) co_return failure(known.error());
-  bool isNew = !known->has_value();
-  if (isNew) {
+  if (!known->has_value()) {
+    isVmNew_ = true;  // also when its answer is lost
     std::vector<AnyRow> rows;
     rows.emplace_back(std::move(vm));
-    auto created = co_await device_->create(std::move(rows));
-    if (!created) co_return failure(created.error());
+    co_return co_await device_->create(std::move(rows));
   }
+  // A port that is there was set by the operator of that device.
+  if (vm.port.value.empty() || !(*known)->port.value.empty()) co_return Status{};
+  filled_.emplace_back(**known);
+  std::vector<std::string_view> columns{"vmMigVmPort"};
+  co_return co_await device_->write(std::move(vm), std::move(columns));
+}
+
+Task<Status> TransferSide::introduceAddresses(std::vector<VmAddressRow> addresses) {
   auto there = co_await readRows<VmAddressRow>(*device_, vm_);
   if (!there) co_return failure(there.error());
   std::vector<AnyRow> missing;
   for (auto& address : addresses) {
     auto same = [&](const VmAddressRow& other) { return other.address == address.address; };
-    if (std::none_of(there->begin(), there->end(), same)) missing.emplace_back(std::move(address));
+    auto found = std::find_if(there->begin(), there->end(), same);
+    if (found == there->end()) {
+      missing.emplace_back(std::move(address));
+      continue;
+    }
+    bool isKnown = !found->macAddress.value.empty() || address.macAddress.value.empty();
+    if (isKnown) continue;
+    filled_.emplace_back(*found);
+    if (found->vlan.value != 0) address.vlan = found->vlan;
+    std::vector<std::string_view> columns{"vmMigVmAddressMac", "vmMigVmAddressVlan"};
+    auto written = co_await device_->write(std::move(address), std::move(columns));
+    if (!written) co_return written;
   }
-  if (!missing.empty()) {
-    auto created = co_await device_->create(std::move(missing));
-    if (!created) co_return failure(created.error());
-  }
-  co_return isNew;
+  if (missing.empty()) co_return Status{};
+  if (!isVmNew_) newAddresses_ = missing;
+  co_return co_await device_->create(std::move(missing));
 }
 
 Task<Status> TransferSide::claim(std::uint32_t epoch, TransferPolicy policy, std::uint32_t deadlineSeconds, Seen seen) {
@@ -131,12 +154,33 @@ Task<bool> TransferSide::isSuperseded() {
   co_return row&&* row && (*row)->epoch > epoch_;
 }
 
+Task<std::string> TransferSide::refusal() {
+  auto row = co_await readTransfer();
+  if (!row || !*row || (*row)->epoch != epoch_ || (*row)->error.value.empty()) co_return std::string{};
+  // A chunk that was refused has left its reason, and the transfer goes on.
+  if ((*row)->operStatus == TransferOper::prepared) co_return device_->name() + ": " + (*row)->error.value;
+  co_return isTakenBack((*row)->operStatus) ? migration::refusalOf(device_->name(), **row) : std::string{};
+}
+
 Task<Status> TransferSide::forget() {
-  VmRow key;
-  key.uuid = vm_;
-  std::vector<AnyRow> rows;
-  rows.emplace_back(key);
-  co_return co_await device_->destroy(std::move(rows));
+  std::vector<AnyRow> gone = std::exchange(newAddresses_, {});
+  if (std::exchange(isVmNew_, false)) {
+    VmRow key;
+    key.uuid = vm_;
+    gone.emplace_back(key);
+  }
+  if (!gone.empty()) {
+    auto destroyed = co_await device_->destroy(gone);
+    if (!destroyed) co_return destroyed;
+  }
+  auto filled = std::exchange(filled_, {});
+  for (auto& before : filled) {
+    std::vector<std::string_view> columns{"vmMigVmPort"};
+    if (&before.table() != &TableOf<VmRow>::info) columns = {"vmMigVmAddressMac", "vmMigVmAddressVlan"};
+    auto written = co_await device_->write(std::move(before), std::move(columns));
+    if (!written) co_return written;
+  }
+  co_return Status{};
 }
 
 Task<Status> TransferSide::keepAlive(std::uint32_t deadlineSeconds) {
@@ -174,9 +218,7 @@ Task<Result<TransferRow>> TransferSide::waitFor(TransferOper reached, Seen seen,
     if (is.epoch == epoch_) {
       if (seen) seen(is);
       if (is.operStatus == reached || (untilAborted && isTakenBack(is.operStatus))) co_return is;
-      if (isTakenBack(is.operStatus))
-        co_return failure(SnmpStatus::inconsistentValue, device_->name() + " says " + labelOf(is.operStatus) + ": " +
-                                                             (is.error.value.empty() ? "see its log" : is.error.value));
+      if (isTakenBack(is.operStatus)) co_return failure(SnmpStatus::inconsistentValue, migration::refusalOf(device_->name(), is));
     }
     if (givenUp_ && !untilAborted) co_return failure(SnmpStatus::inconsistentValue, "it is taken back");
     if (Clock::now() > giveUpAt) co_return failure(device_->name() + " is still " + labelOf(is.operStatus) + "; see its log");

@@ -35,8 +35,9 @@ class TransferSide {
   TransferRole role() const { return role_; }
 
   Task<Result<DeviceSurvey>> survey();
-  /// Makes the VM and its addresses known there, as far as they are not; true when the VM was not known before.
-  Task<Result<bool>> introduce(VmRow vm, std::vector<VmAddressRow> addresses);
+  /// Makes the VM and its addresses known there, as far as they are not. What is there already stays; a port, MAC or VLAN that is
+  /// empty there is filled in.
+  Task<Status> introduce(VmRow vm, std::vector<VmAddressRow> addresses);
   /// Claims the VM with an epoch and waits until the device tracks or is prepared.
   Task<Status> claim(std::uint32_t epoch, TransferPolicy policy, std::uint32_t deadlineSeconds, Seen seen);
   /// Goes on with a claim of before.
@@ -54,15 +55,20 @@ class TransferSide {
   Task<Status> abort();
   /// Has a manager with a newer epoch claimed the VM there?
   Task<bool> isSuperseded();
-  /// The device need not know the VM any more.
+  /// Why the device itself has given this transfer up, with its name; empty when it has not.
+  Task<std::string> refusal();
+  /// Takes introduce() back.
   Task<Status> forget();
+  /// The transfer as it is now, of whatever epoch.
+  Task<Result<std::optional<TransferRow>>> readTransfer();
   /// Starts the device's deadline anew.
   Task<Status> keepAlive(std::uint32_t deadlineSeconds);
   /// Whatever waits for the device gives up after its next answer.
   void giveUp() { givenUp_ = true; }
 
  private:
-  Task<Result<std::optional<TransferRow>>> readTransfer();
+  Task<Status> introduceVm(VmRow vm);
+  Task<Status> introduceAddresses(std::vector<VmAddressRow> addresses);
   Task<Status> write(TransferRow row, std::vector<std::string_view> columns);
   Task<Result<TransferRow>> waitFor(TransferOper reached, Seen seen, Clock::duration longest, bool untilAborted);
   TransferRow rowWith(TransferAdmin wanted) const;
@@ -74,6 +80,9 @@ class TransferSide {
   std::uint32_t epoch_ = 0;
   bool hasRow_ = false;
   bool givenUp_ = false;
+  bool isVmNew_ = false;             // introduce() made the VM known
+  std::vector<AnyRow> filled_;       // rows as they were before introduce() filled them in
+  std::vector<AnyRow> newAddresses_;  // of a VM that was known before
   TurnLock turn_;  // SETs of one transfer arrive in their order, over UDP too
 };
 

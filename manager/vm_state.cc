@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -78,7 +79,9 @@ std::string labelOf(const AnyRow& row) {
 
 bool same(const ColumnInfo& column, const AnyRow& left, const AnyRow& right, std::int64_t clockTolerance) {
   if (column.carry == Carry::local || column.equal(left.data(), right.data())) return true;
-  return column.carry == Carry::clock && std::llabs(left.get(column).number - right.get(column).number) <= clockTolerance;
+  if (column.carry != Carry::clock) return false;
+  auto a = left.get(column).number, b = right.get(column).number;
+  return a != forEver && b != forEver && std::llabs(a - b) <= clockTolerance;
 }
 
 void compareRows(const AnyRow& left, const AnyRow& right, std::int64_t clockTolerance, std::vector<std::string>& lines) {
@@ -161,6 +164,8 @@ Result<VmState> vmStateFromText(const std::string& text) {
 }
 
 Result<VmState> readVmStateFile(const std::string& file) {
+  // A directory can be opened, and reads as empty.
+  if (std::filesystem::is_directory(file)) return failure(file + " is a directory, and no file of `vmmig export`");
   std::ifstream in{file, std::ios::binary};
   if (!in) return failure("cannot read " + file + ": " + std::strerror(errno));
   std::ostringstream text;

@@ -30,6 +30,7 @@ void addOptions(po::options_description& options) {
   options.add_options()("vm", po::value<std::string>()->value_name("UUID|NAME"), "the VM; a file knows its own")(
       "tolerance", po::value<unsigned>()->value_name("SECONDS")->default_value(5), "what clock columns may differ")(
       "quiet,q", "only the exit status");
+  addConfigOption(options);
 }
 
 bool isFile(const std::string& name) {

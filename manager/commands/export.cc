@@ -28,6 +28,7 @@ constexpr const char* description =
 void addOptions(po::options_description& options) {
   options.add_options()("vm", po::value<std::string>()->value_name("UUID|NAME")->required(), "the VM")(
       "output,o", po::value<std::string>()->value_name("FILE"), "write to FILE instead of standard output");
+  addConfigOption(options);
 }
 
 // A new file that replaces the old one in one step: a full disk leaves what was there.

@@ -27,6 +27,7 @@ constexpr const char* description =
 
 void addOptions(po::options_description& options) {
   options.add_options()("replace", "change and remove what is there and differs")("dry-run", "only say what would be done");
+  addConfigOption(options);
 }
 
 /// What is to do so that the device holds what the file says.
@@ -84,18 +85,18 @@ Task<Status> carryOut(Device& device, const VmState& wanted, const Plan& plan) {
   if (plan.createVm) vm.emplace_back(wanted.vm);
   auto status = co_await device.create(vm);
   if (status) status = co_await device.create(plan.addresses);
-  if (status) status = co_await device.destroy(plan.removed);
-  if (status) status = co_await device.create(plan.changed);
-  if (status) status = co_await device.create(plan.created);
+  if (status) status = co_await device.destroyInOrder(plan.removed);
+  if (status) status = co_await device.createInOrder(plan.changed);
+  if (status) status = co_await device.createInOrder(plan.created);
   co_return status;
 }
 
 Task<Status> undo(Device& device, const VmState& wanted, const Plan& plan) {
-  auto status = co_await device.destroy(plan.created);
+  auto status = co_await device.destroyInOrder(plan.created);
   auto note = [&status](const Status& next) {
     if (status && !next) status = next;
   };
-  auto restored = co_await device.create(plan.before);
+  auto restored = co_await device.createInOrder(plan.before);
   note(restored);
   auto addresses = co_await device.destroy(plan.addresses);
   note(addresses);

@@ -60,12 +60,6 @@ struct Request {
   MigrationRunner::Setup setup;
 };
 
-Result<Inventory> readInventory(const Invocation& invocation) {
-  if (invocation.has("config")) return Inventory::read(invocation.text("config"));
-  if (::access(Inventory::defaultFile, F_OK) != 0) return Inventory{};
-  return Inventory::read(Inventory::defaultFile);
-}
-
 Words listOf(const Invocation& invocation, const char* option) {
   return invocation.has(option) ? invocation.values[option].as<Words>() : Words{};
 }
@@ -74,6 +68,9 @@ Result<std::vector<migration::LegPlan>> chooseLegs(const Invocation& invocation,
   auto from = listOf(invocation, "from");
   auto to = listOf(invocation, "to");
   if (from.size() != to.size()) return failure("each --from needs its --to: which device takes the place of which?");
+  bool hasHosts = invocation.has("source-host") && invocation.has("destination-host");
+  if (from.empty() && !hasHosts)
+    return failure("between which devices? Give --from and --to, or --source-host and --destination-host of the inventory");
   if (from.empty()) return inventory.legsBetween(invocation.text("source-host"), invocation.text("destination-host"));
   std::vector<migration::LegPlan> legs;
   for (std::size_t at = 0; at < from.size(); ++at) {
@@ -172,7 +169,7 @@ void printResult(const Invocation& invocation, Journal& journal, std::int64_t id
 }
 
 Task<ExitCode> run(Invocation invocation) {
-  auto inventory = readInventory(invocation);
+  auto inventory = invocation.inventory();
   if (!inventory) co_return complain(ExitCode::usage, inventory.error().text);
   Request request{.inventory = std::move(*inventory), .setup = {}};
   if (auto status = choosePlan(invocation, request); !status) co_return complain(ExitCode::usage, status.error().text);
@@ -184,6 +181,8 @@ Task<ExitCode> run(Invocation invocation) {
 
   Progress progress;
   auto show = [&](const MigrationRunner& runner) { progress.show(progressLine(runner)); };
+  // A person at a terminal sees how far it is, and then the timeline, which has all of it.
+  request.setup.isLogged = invocation.has("json") || ::isatty(STDERR_FILENO) != 1;
   MigrationRunner runner{invocation.loop, std::move(request.setup), **journal, show};
   for (int signal : {SIGINT, SIGTERM}) invocation.loop.onSignal(signal, [&] { runner.abort("the operator stopped it"); });
   auto outcome = co_await runner.run();

@@ -35,6 +35,7 @@ void addOptions(po::options_description& options) {
       "hold", text("TIME"), "with stopped: hold the VM for so long at most, such as 10s or 500ms")(
       "policy", text("POLICY"), "what an expired hold does: require (the migration is cancelled) or bestEffort (the VM goes on)")(
       "error", text("TEXT"), "with failed or cancelled: why")("wait", "with stopped: wait until the hold ends");
+  addConfigOption(options);
 }
 
 /// How often a held VM's row is read: the answer is late by half of it on average.
@@ -179,7 +180,7 @@ Task<ExitCode> waitForRelease(EventLoop& loop, Device& device, PhaseRow asked) {
 Task<ExitCode> run(Invocation invocation) {
   auto request = makeRequest(invocation);
   if (!request) co_return complain(ExitCode::usage, request.error().text);
-  auto device = invocation.device(invocation.arguments[0]);
+  auto device = invocation.host(invocation.arguments[0]);
   if (!device) co_return complain(exitCodeOf(device.error()), device.error().text);
   auto status = co_await tell(**device, *request);
   if (!status) co_return complain(ExitCode::device, status.error().text);

@@ -7,6 +7,8 @@
 #include "manager/command.h"
 #include "manager/table_printer.h"
 #include "manager/vm_state.h"
+#include "mibs/check_table.h"
+#include "mibs/image_table.h"
 #include "mibs/phase_table.h"
 #include "mibs/row_json.h"
 #include "mibs/tcp_conn_table.h"
@@ -19,10 +21,14 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr const char* description =
-    "Without TABLE: what the device is and can do, its VMs, transfers and phases. TABLE is a table's descriptor, or the part of "
-    "it\n"
-    "between vmMig and Table in any case: Device, Vm, VmAddress, TcpConn, Transfer, Image, Phase. Wide tables show their\n"
-    "most telling columns; --all shows all, one row below the other.\n"
+    "Without TABLE: what the device is and can do, its VMs, transfers, phases and checks; with --vm, every table that has rows "
+    "of "
+    "that\n"
+    "VM. TABLE is a table's descriptor, or the part of it between vmMig and Table in any case: Device, Vm, VmAddress, TcpConn, "
+    "Flow,\n"
+    "Acl, Counter, DhcpBinding, Multicast, Policy, Expect, Transfer, Image, Phase, Check. Wide tables show their most telling "
+    "columns,\n"
+    "and none that is empty in every row; --all shows all, one row below the other.\n"
     "\n"
     "Examples:\n"
     "  vmmig show tcp:fw-a\n"
@@ -31,7 +37,9 @@ constexpr const char* description =
 
 void addOptions(po::options_description& options) {
   options.add_options()("vm", po::value<std::string>()->value_name("UUID|NAME"), "only this VM's rows")(
+      "table", po::value<std::string>()->value_name("TABLE"), "only this table, as the second argument")(
       "all", "all columns, one row below the other")("json", "JSON: keys are the module's descriptors");
+  addConfigOption(options);
 }
 
 /// The columns of a wide table that people look for.
@@ -58,12 +66,25 @@ const std::vector<Choice>& choices() {
   return all;
 }
 
-std::vector<const ColumnInfo*> columnsFor(const TableInfo& table) {
+/// In a wide table what is the same as in a fresh row everywhere says nothing.
+bool isTelling(const TableInfo& table, const ColumnInfo& column, const std::vector<AnyRow>& rows) {
+  constexpr std::size_t narrow = 8;
+  if (isAddressType(column) || isHighHalf(table, column)) return false;
+  auto at = static_cast<std::size_t>(&column - table.columns.data());
+  if (table.columns.size() <= narrow || at < table.indexCount) return true;
+  AnyRow fresh{table};
+  const auto* high = table.column(std::string{column.name} + "High");
+  return std::any_of(rows.begin(), rows.end(), [&](const AnyRow& row) {
+    return !column.equal(row.data(), fresh.data()) || (high && !high->equal(row.data(), fresh.data()));
+  });
+}
+
+std::vector<const ColumnInfo*> columnsFor(const TableInfo& table, const std::vector<AnyRow>& rows) {
   std::vector<const ColumnInfo*> columns;
   auto choice = std::find_if(choices().begin(), choices().end(), [&](const auto& each) { return each.table == table.name; });
   if (choice == choices().end()) {
     for (const auto& column : table.columns)
-      if (!isAddressType(column)) columns.push_back(&column);
+      if (isTelling(table, column, rows)) columns.push_back(&column);
   } else {
     for (auto name : choice->columns) columns.push_back(table.column(name));
   }
@@ -71,13 +92,13 @@ std::vector<const ColumnInfo*> columnsFor(const TableInfo& table) {
 }
 
 void printTable(const TableInfo& table, const std::vector<AnyRow>& rows) {
-  auto columns = columnsFor(table);
+  auto columns = columnsFor(table, rows);
   std::vector<std::string> headings;
   for (const auto* column : columns) headings.push_back(headingOf(table, *column));
   TablePrinter printer{headings};
   for (const auto& row : rows) {
     std::vector<std::string> cells;
-    for (const auto* column : columns) cells.push_back(displayValue(*column, row));
+    for (const auto* column : columns) cells.push_back(cellOf(*column, row));
     printer.add(cells);
   }
   printer.print(std::cout);
@@ -87,7 +108,8 @@ void printAll(const AnyRow& row) {
   std::size_t widest = 0;
   for (const auto& column : row.table().columns) widest = std::max(widest, column.name.size());
   for (const auto& column : row.table().columns)
-    std::cout << column.name << std::string(widest - column.name.size() + 2, ' ') << printable(displayValue(column, row)) << '\n';
+    if (!isHighHalf(row.table(), column))
+      std::cout << column.name << std::string(widest - column.name.size() + 2, ' ') << printable(cellOf(column, row)) << '\n';
   std::cout << '\n';
 }
 
@@ -114,7 +136,19 @@ Task<Result<std::optional<Uuid>>> wantedVm(const Invocation& invocation, Device&
   auto found = co_await findVm(device, invocation.text("vm"));
   if (!found) co_return failure(found.error());
   vm = *found;
-  co_return vm;
+  // A UUID is taken as it is: a mistyped one would look like a VM without any state.
+  VmRow known;
+  PhaseRow phase;
+  TransferRow transfer;
+  known.uuid = phase.uuid = transfer.uuid = *vm;
+  std::vector<AnyRow> keys{known, phase, transfer};
+  for (auto& key : keys) {
+    auto row = co_await device.read(key);
+    if (!row) co_return failure(row.error());
+    if (*row) co_return vm;
+  }
+  co_return failure(SnmpStatus::noSuchName,
+                    device.name() + " does not know the VM " + toString(*vm) + " (`vmmig show` lists them)");
 }
 
 using Rows = std::vector<std::pair<const TableInfo*, std::vector<AnyRow>>>;
@@ -141,7 +175,10 @@ Task<Result<Rows>> readTables(const Invocation& invocation, std::vector<const Ta
       all.emplace_back(table, std::move(single));
       continue;
     }
-    auto rows = co_await (*device)->readAll(*table, *vm);
+    bool isOfVms = table != &TableOf<CheckRow>::info;
+    std::optional<Uuid> of;
+    if (isOfVms) of = *vm;
+    auto rows = co_await (*device)->readAll(*table, of);
     if (!rows) co_return failure(rows.error());
     all.emplace_back(table, std::move(*rows));
   }
@@ -174,13 +211,25 @@ void print(const Invocation& invocation, const TableInfo& table, const std::vect
     printTable(table, rows);
 }
 
+/// All but the image, whose chunks are for machines.
+std::vector<const TableInfo*> tablesOfVms() {
+  std::vector<const TableInfo*> tables;
+  for (const auto* table : mib::tables())
+    if (!table->isScalars() && table != &TableOf<CheckRow>::info && table != &TableOf<ImageRow>::info) tables.push_back(table);
+  return tables;
+}
+
 Task<ExitCode> run(Invocation invocation) {
   std::vector<const TableInfo*> tables;
-  bool overview = invocation.arguments.size() < 2;
-  if (overview) {
-    tables = {&TableOf<DeviceScalars>::info, &TableOf<VmRow>::info, &TableOf<TransferRow>::info, &TableOf<PhaseRow>::info};
+  auto wanted = invocation.arguments.size() < 2 ? invocation.text("table") : invocation.arguments[1];
+  bool overview = wanted.empty();
+  if (overview && invocation.has("vm")) {
+    tables = tablesOfVms();
+  } else if (overview) {
+    tables = {&TableOf<DeviceScalars>::info, &TableOf<VmRow>::info, &TableOf<TransferRow>::info, &TableOf<PhaseRow>::info,
+              &TableOf<CheckRow>::info};
   } else {
-    auto table = tableNamed(invocation.arguments[1]);
+    auto table = tableNamed(wanted);
     if (!table) co_return complain(exitCodeOf(table.error()), table.error().text);
     tables = {*table};
   }
