@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The main job on real kernel state: a VM moves to a host behind another strict firewall, and its TCP connections live on.
+"""The main job on real kernel state: a VM moves to a host behind another switch and another strict firewall, and everything that
+they had learned about it moves too: its TCP connections live on, and so do its other services.
 
-First without vmmig, which kills them all; then there and back with vmmig. Every number is measured in this run.
+First without vmmig, which breaks them all; then there and back with vmmig. Every number is measured in this run.
 """
 
 import argparse
 import contextlib
+import dataclasses
 import glob
 import json
 import os
@@ -18,7 +20,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests"))
 
-from lab import privilege  # noqa: E402
+from lab import privilege, services  # noqa: E402
 from lab.hypervisor import Hypervisor  # noqa: E402
 from lab.snmpd import MIB_ROOT  # noqa: E402
 from lab.topology import DEVICES, Lab  # noqa: E402
@@ -43,10 +45,18 @@ def parse_arguments():
     return arguments
 
 
-QUESTION = "A VM moves to a host behind another firewall. Do its TCP connections live on?"
+QUESTION = "A VM moves to a host behind another switch and firewall. Do its services live on?"
 PICTURE = """\
-  client --+-- firewall a -- host a (VM)     {connections} connections: bulk, slow, idle;
-           +-- firewall b -- host b          IPv4 and IPv6; {translated} through SNAT"""
+  client --+-- firewall a -- switch a -- host a (VM)     {connections} TCP connections: bulk, slow, idle;
+           +-- firewall b -- switch b -- host b          IPv4 and IPv6; {translated} through SNAT
+
+  The firewalls permit who has authenticated (dynamic ACL), what the VM's own chain says (static policy), and 5 half-open
+  connections. The switches drop what comes from an address that was not leased (DHCP snooping), and forward multicasts to
+  members only."""
+
+
+# A stream that was silent for longer was not only stopped with the VM.
+BROKEN_MS = 2000
 
 
 class Failed(Exception):
@@ -79,30 +89,39 @@ class Demo:
     def run(self):
         self.screen.say(self.screen.paint(QUESTION, BOLD))
         control = self.control()
-        with Lab() as self.lab:
+        with self.network():
+            floor, tour = self.tour()
+            self.close(control, tour, floor)
+            facts = summary(control, tour, floor)
+            if verdict(facts):
+                self.keep_logs()
+            if self.arguments.keep:
+                self.keep()
+        return facts
+
+    @contextlib.contextmanager
+    def network(self):
+        """A lab of its own, whose logs outlive it when something in it fails."""
+        with Lab(switches=True) as self.lab:
             try:
-                floor, tour = self.tour()
-                self.close(control, tour, floor)
-                facts = summary(control, tour, floor)
-                if verdict(facts):
-                    self.keep_logs()
-                if self.arguments.keep:
-                    self.keep()
+                yield
             except BaseException as error:
                 if not isinstance(error, KeyboardInterrupt):
                     self.keep_logs()
                 raise
-        return facts
 
     # The steps
 
     def control(self):
-        """The negative control, in a network of its own."""
-        with self.step("without vmmig") as (head, result), Lab(agents=False) as lab:
-            workload = Workload(lab, self.arguments.connections)
+        """The negative control, in a network of its own. The devices' agents run, for the switches' source guard is theirs; the
+        manager does not."""
+        with self.step("without vmmig") as (head, result), self.network():
+            Vmmig(self.lab, lines=services.lines(self.lab)).start_agents()
+            running = services.Services(self.lab)
+            workload = Workload(self.lab, self.arguments.connections)
             self.screen.say("\n" + PICTURE.format(connections=workload.connections, translated=workload.translated) + "\n")
-            self.screen.draw([head + "the VM moves a to b; does any connection answer there?"])
-            trip = trips.without_vmmig(lab, workload, 2 if self.arguments.quick else 3)
+            self.screen.draw([head + "the VM moves a to b; does anything answer there?"])
+            trip = trips.without_vmmig(self.lab, workload, running, 2 if self.arguments.quick else 3)
             dead = trip.connections - trip.alive
             died = self.screen.paint(f"{dead} of {trip.connections} connections died", RED)
             result += [f"a to b: {died};", f"firewall b dropped {trip.invalid} of their packets as invalid"]
@@ -112,19 +131,20 @@ class Demo:
         """There and back with vmmig: the lab's own floor, and both trips."""
         with self.step("start vmmig") as (_, result):
             started = time.monotonic()
-            self.vmmig = Vmmig(self.lab).start()
+            self.vmmig = Vmmig(self.lab, lines=services.lines(self.lab)).start()
+            result.append(f"6 snmpd (SNMPv3 authPriv), 6 vmmigd, vmmig serve: {time.monotonic() - started:.1f} s")
+            running = services.Services(self.lab)
             workload = Workload(self.lab, self.arguments.connections)
-            result.append(f"4 snmpd (SNMPv3 authPriv), 4 vmmigd, vmmig serve: {time.monotonic() - started:.1f} s")
         self.screen.draw([self.screen.paint("   measuring what the lab's move costs by itself ...", DIM)])
         floor = statistics.median(trips.floor_ms(self.lab, workload) for _ in range(1 if self.arguments.quick else 3))
-        return floor, [self.trip(workload) for _ in range(2)]
+        return floor, [self.trip(workload, running) for _ in range(2)]
 
-    def trip(self, workload):
+    def trip(self, workload, running):
         source, destination = self.lab.vm_site, trips.OTHER[self.lab.vm_site]
         with self.step(f"vmmig, {source} to {destination}") as (head, result):
             watch = Watch(self.screen, self.lab, head, source, destination)
             hypervisor = Hypervisor(self.lab, self.vmmig, told=watch.told)
-            trip = trips.with_vmmig(self.lab, self.vmmig, hypervisor, workload, watch, self.dwell)
+            trip = trips.with_vmmig(self.lab, self.vmmig, hypervisor, workload, running, watch, self.dwell)
             alive = f"{trip.alive} of {trip.connections} connections live"
             result.append(f"{self.screen.paint(alive, GREEN if trip.survived else RED)}; "
                           f"{trip.rows} rows moved, {trip.left} left behind")
@@ -135,12 +155,13 @@ class Demo:
 
     def close(self, control, tour, floor):
         there, back = tour
-        rows = [["connections alive", *(f"{t.alive} of {t.connections}" for t in (control, there, back))],
+        rows = [["TCP connections alive", *(f"{t.alive} of {t.connections}" for t in (control, there, back))],
                 ["packets dropped as invalid", *(str(t.invalid) for t in (control, there, back))],
                 ["rows moved", "0", *(str(t.rows) for t in tour)],
                 ["added blackout (stop to release)", "-", *(f"{t.blackout:.0f} ms" for t in tour)],
                 ["longest silence of an application", "for good", *(f"{t.silence} ms" for t in tour)],
-                ["  with the lab's move alone", "", *2 * [f"{floor:.0f} ms"]]]
+                ["  with the lab's move alone", "", *2 * [f"{floor:.0f} ms"]],
+                *service_rows(control.found, there.found, back.found)]
         head, *lines = table(["", "without", "a to b", "b to a"], rows)
         self.screen.say("\n".join(["", self.screen.paint(head, BOLD), *lines, ""]))
 
@@ -166,6 +187,42 @@ class Demo:
         self.screen.say(f"The logs of all programs are in {directory}.")
 
 
+PASSES = {True: "passes", False: "dropped"}
+
+
+def service_rows(control, *tour):
+    """One row a service of Found: what became of it without vmmig, and on each trip."""
+    def row(name, tell, without=None):
+        return [name, without or tell(control), *map(tell, tour)]
+    return [row("authenticated VM (dynamic ACL)", lambda found: PASSES[found.authenticated]),
+            row("VM's own chain (static policy)", lambda found: PASSES[found.policed]),
+            row("QoS of the VM's port", lambda found: "there" if found.shaped else "missing"),
+            row("more half-open connections allowed", lambda found: str(found.more_half_open)),
+            row("DHCP binding: the VM at its port", lambda found: PASSES[found.leased]),
+            row("  an address that is not its own", lambda found: PASSES[found.spoofed]),
+            row("silence of a UDP flow from outside", lambda found: f"{found.flow_silence} ms", "for good"),
+            row("silence of a multicast stream", lambda found: f"{found.multicast_silence} ms", "until the next query")]
+
+
+def service_faults(control, *tour):
+    """The sentences that say which service did not follow, or lived without vmmig."""
+    allowed = [services.THRESHOLD - services.OPEN, 0]  # on the second trip the first one's are open as well
+    broken = [(not found.authenticated, "the dynamic ACL") for found in tour]
+    broken += [(not found.policed, "the static policy") for found in tour]
+    broken += [(not found.shaped, "the QoS") for found in tour]
+    broken += [(found.more_half_open != more, "the half-open connections") for found, more in zip(tour, allowed)]
+    broken += [(not found.leased or found.spoofed, "the DHCP binding") for found in tour]
+    broken += [(found.flow_silence > BROKEN_MS, "the UDP flow") for found in tour]
+    broken += [(found.multicast_silence > BROKEN_MS, "the multicast membership") for found in tour]
+    lived = [(control.authenticated, "the dynamic ACL"), (control.policed, "the static policy"),
+             (control.shaped, "the QoS"),
+             (control.more_half_open != services.THRESHOLD, "the half-open connections"), (control.leased, "the DHCP binding"),
+             (control.flow_silence < BROKEN_MS, "the UDP flow"),
+             (control.multicast_silence < BROKEN_MS, "the multicast membership")]
+    return [f"{what} did not follow the VM" for fault, what in broken if fault] + \
+           [f"{what} was well without vmmig: the control proves nothing" for fault, what in lived if fault]
+
+
 def summary(control, tour, floor):
     """The facts for a script."""
     return {
@@ -180,12 +237,14 @@ def summary(control, tour, floor):
         "stopBeforeRead": all(trip.before("stop", "lastRead") for trip in tour),
         "readBeforeCommit": all(trip.before("lastRead", "commit") for trip in tour),
         "commitBeforeResume": all(trip.before("commit", "resume") for trip in tour),
+        "services": {name: dataclasses.asdict(trip.found) for name, trip in zip(("without", "there", "back"), (control, *tour))},
+        "serviceFaults": service_faults(*(trip.found for trip in (control, *tour))),
     }
 
 
 def verdict(facts):
     """The sentences that say why the demo did not succeed; none when it did."""
-    return [sentence for is_fault, sentence in (
+    return facts["serviceFaults"] + [sentence for is_fault, sentence in (
         (not facts["survived"], "connections died although vmmig moved their rows"),
         (not facts["controlDied"], "connections survived without vmmig: the control proves nothing"),
         (facts["invalidPackets"] > 0, f"firewalls dropped {facts['invalidPackets']} packets as invalid after the move"),
@@ -213,7 +272,7 @@ def main():
     for fault in faults:
         screen.say(screen.paint(f"FAILED: {fault}.", RED))
     if not faults:
-        screen.say(screen.paint("Every connection followed the VM there and back; without vmmig all of them died.", GREEN))
+        screen.say(screen.paint("Every connection and every service followed the VM there and back; without vmmig all of them broke.", GREEN))
     if arguments.json:
         print(json.dumps(facts), flush=True)
     return 1 if faults else 0

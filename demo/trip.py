@@ -4,9 +4,26 @@
 import time
 from dataclasses import dataclass, field
 
+from lab import services, stock
 from lab.privilege import LabError
+from lab.topology import VM4, VM6, VM_MAC
+from lab.vmmig import VM_NAME
 
 OTHER = {"a": "b", "b": "a"}
+
+
+@dataclass
+class Found:
+    """How the other services of the VM fared. Silences in ms; of one that lasts, until it was looked at."""
+
+    leased: bool         # the switch lets the VM's traffic pass
+    spoofed: bool        # ...and that of an address which is not its own
+    authenticated: bool  # the dynamic ACL permits it
+    policed: bool        # its static policy permits it
+    shaped: bool         # its port has its QoS
+    more_half_open: int  # connections that it may open besides those which are half-open
+    flow_silence: int    # of the stream that its peer sends into its UDP flow
+    multicast_silence: int
 
 
 @dataclass
@@ -24,6 +41,7 @@ class Trip:
     blackout: float = 0    # stop until release, as the manager saw it
     left: int = 0          # rows that stayed at the source
     marks: dict = field(default_factory=dict)  # moment of the journal: ms since the stop
+    found: Found = None
 
     @property
     def survived(self):
@@ -34,13 +52,27 @@ class Trip:
         return one in self.marks and other in self.marks and self.marks[one] <= self.marks[other]
 
 
-def without_vmmig(lab, workload, settle_seconds):
-    """The control: the VM goes to b, and nothing of its state does."""
+def look(running, leased=None):
+    """What works now. `leased`: what was found of the switch before a lease was put there by hand."""
+    silences = running.flow_silence_ms(), running.group_silence_ms()
+    return Found(running.reaches_gateway() if leased is None else leased, running.spoofs(),
+                 running.asks(services.AUTHENTICATED), running.asks(services.POLICED), running.is_shaped(running.lab.vm_site),
+                 running.open_half(services.THRESHOLD + 1), *silences)
+
+
+def without_vmmig(lab, workload, running, settle_seconds):
+    """The control: the VM goes to b, and nothing of its state does. Without a lease it reaches nothing at all, so after it was
+    found that this is so the lease is put there by hand, or nobody could tell what else is missing."""
     trip = Trip("a", "b", workload.connections)
     before = lab.invalid_packets("b")
+    running.flow_silence_ms(), running.group_silence_ms()  # from here on
     lab.migrate("b")
+    leased = running.reaches_gateway()
+    stock.introduce_vm(lab, "sw-b", (VM4, VM6), VM_NAME, services.VM_PORT, VM_MAC)
+    running.lease("sw-b")
     answer = workload.probe(settle_seconds)
     trip.alive, trip.invalid = answer["alive"], lab.invalid_packets("b") - before
+    trip.found = look(running, leased)
     return trip
 
 
@@ -56,13 +88,14 @@ def floor_ms(lab, workload, seconds=0.5):
     return workload.longest_silence_ms()
 
 
-def with_vmmig(lab, vmmig, hypervisor, workload, watch, watch_seconds):
+def with_vmmig(lab, vmmig, hypervisor, workload, running, watch, watch_seconds):
     """The VM goes to the other site, its state by vmmig serve; watch(seconds, until) shows the devices meanwhile."""
     source, destination = lab.vm_site, OTHER[lab.vm_site]
     trip = Trip(source, destination, workload.connections)
     before = lab.invalid_packets(destination)
     number = len(vmmig.journal())
     workload.mark()
+    running.flow_silence_ms(), running.group_silence_ms()  # from here on
     hypervisor.begin(destination)
     watch(watch_seconds)
     if hypervisor.stop():
@@ -73,6 +106,7 @@ def with_vmmig(lab, vmmig, hypervisor, workload, watch, watch_seconds):
     answer = workload.probe(5)
     trip.alive, trip.errors = answer["alive"], answer["verificationErrors"]
     trip.silence = workload.longest_silence_ms()
+    trip.found = look(running)
     trip.invalid = lab.invalid_packets(destination) - before
     trip.left = len(lab.conntrack_rows(source))
     migration = vmmig.latest()

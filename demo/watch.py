@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Shows a migration while it happens: the phase that the hypervisor tells, and the transfer's state on both firewalls."""
+"""Shows a migration while it happens: the phase that the hypervisor tells, and the transfer's state on every device."""
 
 import time
 
-from lab.topology import DEVICES
+from lab.topology import ADDRESSES
 from lab.vmmig import transfer
 
 from screen import CYAN, DIM, pad
 
 UNDER_WAY = ("tracking", "freezing", "frozen", "prepared", "committing", "committed")
 PHASES = {"preCopy": "the VM runs, its memory is being copied",
-          "stopped": "the VM stands still, held until its connections have moved",
+          "stopped": "the VM stands still, held until its state has moved",
           "resumed": "the VM runs"}
 MOMENTS = {"stop": "stop", "blocked": "block", "lastRead": "read", "commit": "commit", "release": "release",
            "resume": "resume"}
@@ -22,7 +22,7 @@ class Watch:
     def __init__(self, screen, lab, head, source, destination):
         self._screen, self._lab, self._head = screen, lab, head
         self._started = time.monotonic()
-        self._places = [f"host-{source}", f"fw-{source}", f"host-{destination}", f"fw-{destination}"]
+        self._places = [f"{kind}-{site}" for site in (source, destination) for kind in ("host", "sw", "fw")]
         self._states = {}
         self._begun = set()  # devices that take part already: before, they show the end of an earlier migration
 
@@ -35,14 +35,14 @@ class Watch:
         """Look for so long, and on until something is true, for 15 s at most."""
         started = time.monotonic()
         while True:
-            self._note({device: self._transfer(device) for device in self._places if device.startswith("fw")})
+            self._note({device: self._transfer(device) for device in self._places if not device.startswith("host")})
             waited = time.monotonic() - started
             if waited >= seconds and (until() or waited > 15):
                 return
             time.sleep(0.05)  # between two looks
 
     def _transfer(self, device):
-        state, rows = transfer(self._lab.nms, DEVICES[device])
+        state, rows = transfer(self._lab.nms, ADDRESSES[device])
         if state in UNDER_WAY:
             self._begun.add(device)
         if device not in self._begun:

@@ -19,7 +19,7 @@ unit_tests = \
   tests/unit/test_row_json \
   tests/unit/test_syntax \
   tests/unit/test_task
-fuzzers = tests/fuzz/fuzz_image tests/fuzz/fuzz_index tests/fuzz/fuzz_json
+fuzzers = tests/fuzz/fuzz_dhcp tests/fuzz/fuzz_image tests/fuzz/fuzz_index tests/fuzz/fuzz_json
 check_PROGRAMS += $(unit_tests) $(fuzzers)
 TESTS += $(unit_tests) $(fuzzers)
 CLEANFILES += tests/fuzz/*.crash
@@ -45,6 +45,8 @@ tests_unit_test_syntax_LDADD = $(unit_ldadd)
 tests_unit_test_task_SOURCES = tests/unit/test_task.cc
 tests_unit_test_task_LDADD = $(unit_ldadd)
 
+tests_fuzz_fuzz_dhcp_SOURCES = tests/fuzz/fuzz_dhcp.cc tests/fuzz/fuzz_main.cc tests/fuzz/fuzz_main.h tests/unit/dhcp_frames.h
+tests_fuzz_fuzz_dhcp_LDADD = libsubagent.a libmibs.a libcommon.a $(CRYPTO_LIBS)
 tests_fuzz_fuzz_image_SOURCES = tests/fuzz/fuzz_image.cc tests/fuzz/fuzz_main.cc tests/fuzz/fuzz_main.h tests/unit/random_row.h
 tests_fuzz_fuzz_image_LDADD = libmibs.a libcommon.a $(CRYPTO_LIBS)
 tests_fuzz_fuzz_index_SOURCES = tests/fuzz/fuzz_index.cc tests/fuzz/fuzz_main.cc tests/fuzz/fuzz_main.h tests/unit/random_row.h
@@ -86,7 +88,7 @@ tests_unit_test_linux_back_end_LDADD = $(back_end_ldadd)
 
 # Migrations: the state machine, its runner between fake devices, the journal and the inventory.
 migration_tests = tests/unit/test_image_copier tests/unit/test_inventory tests/unit/test_journal tests/unit/test_migration \
-  tests/unit/test_migration_runner tests/unit/test_migration_walk
+  tests/unit/test_migration_legs tests/unit/test_migration_runner tests/unit/test_migration_walk
 migration_ldadd = $(MANAGER_LIBS) -lgtest_main $(GTEST_LIBS) -lpthread
 check_PROGRAMS += $(migration_tests)
 TESTS += $(migration_tests)
@@ -98,6 +100,8 @@ tests_unit_test_journal_SOURCES = tests/unit/test_journal.cc
 tests_unit_test_journal_LDADD = $(migration_ldadd)
 tests_unit_test_migration_SOURCES = tests/unit/test_migration.cc tests/unit/migration_events.h
 tests_unit_test_migration_LDADD = $(migration_ldadd)
+tests_unit_test_migration_legs_SOURCES = tests/unit/test_migration_legs.cc tests/unit/fake_agent.cc tests/unit/fake_agent.h
+tests_unit_test_migration_legs_LDADD = $(migration_ldadd)
 tests_unit_test_migration_runner_SOURCES = tests/unit/test_migration_runner.cc tests/unit/fake_agent.cc tests/unit/fake_agent.h
 tests_unit_test_migration_runner_LDADD = $(migration_ldadd)
 tests_unit_test_migration_walk_SOURCES = tests/unit/test_migration_walk.cc tests/unit/migration_events.h
@@ -109,6 +113,7 @@ EXTRA_DIST += tests/agentx/test_migrate.py docs/vmmig.conf.example
 manager_tests = \
   tests/unit/test_command_line \
   tests/unit/test_device \
+  tests/unit/test_doctor \
   tests/unit/test_notification \
   tests/unit/test_trap_listener \
   tests/unit/test_vm_state
@@ -120,6 +125,8 @@ tests_unit_test_command_line_SOURCES = tests/unit/test_command_line.cc
 tests_unit_test_command_line_LDADD = $(manager_ldadd)
 tests_unit_test_device_SOURCES = tests/unit/test_device.cc tests/unit/fake_session.h
 tests_unit_test_device_LDADD = $(manager_ldadd)
+tests_unit_test_doctor_SOURCES = tests/unit/test_doctor.cc tests/unit/fake_session.h
+tests_unit_test_doctor_LDADD = $(manager_ldadd)
 tests_unit_test_notification_SOURCES = tests/unit/test_notification.cc
 tests_unit_test_notification_LDADD = $(manager_ldadd)
 tests_unit_test_trap_listener_SOURCES = tests/unit/test_trap_listener.cc
@@ -136,12 +143,20 @@ tests_traffic_traffic_SOURCES = \
   tests/traffic/totals.h \
   tests/traffic/traffic.cc
 system_tests = \
+  tests/system/test_acl.py \
+  tests/system/test_counters.py \
   tests/system/test_demo.py \
+  tests/system/test_dhcp_snooping.py \
+  tests/system/test_export.py \
+  tests/system/test_flows.py \
   tests/system/test_kill.py \
   tests/system/test_kill_device.py \
   tests/system/test_lab.py \
   tests/system/test_linux_rows.py \
-  tests/system/test_migration.py
+  tests/system/test_migration.py \
+  tests/system/test_multicast.py \
+  tests/system/test_policy.py \
+  tests/system/test_two_devices.py
 TESTS += $(system_tests)
 EXTRA_DIST += $(system_tests) \
   tests/conftest.py \
@@ -156,6 +171,8 @@ EXTRA_DIST += $(system_tests) \
   tests/lab/scene.py \
   tests/lab/snmpd.py \
   tests/lab/stock.py \
+  tests/lab/streams.py \
+  tests/lab/switch.py \
   tests/lab/topology.py \
   tests/lab/traffic.py \
   tests/lab/vmmig.py \
@@ -168,6 +185,7 @@ transfer_tests = \
   tests/unit/test_transfer \
   tests/unit/test_transfer_commit \
   tests/unit/test_transfer_crash \
+  tests/unit/test_transfer_exchange \
   tests/unit/test_transfer_image
 check_PROGRAMS += $(transfer_tests)
 TESTS += $(transfer_tests)
@@ -176,11 +194,64 @@ tests_unit_test_phase_manager_SOURCES = tests/unit/test_phase_manager.cc
 tests_unit_test_phase_manager_LDADD = $(transfer_ldadd)
 tests_unit_test_state_file_SOURCES = tests/unit/test_state_file.cc
 tests_unit_test_state_file_LDADD = $(transfer_ldadd)
-tests_unit_test_transfer_SOURCES = tests/unit/test_transfer.cc tests/unit/transfer_fixture.h
+tests_unit_test_transfer_SOURCES = tests/unit/test_transfer.cc tests/unit/transfer_fixture.h tests/unit/fake_exchanged_tables.h tests/unit/memory_store.h
 tests_unit_test_transfer_LDADD = $(transfer_ldadd)
-tests_unit_test_transfer_commit_SOURCES = tests/unit/test_transfer_commit.cc tests/unit/transfer_fixture.h
+tests_unit_test_transfer_commit_SOURCES = tests/unit/test_transfer_commit.cc tests/unit/transfer_fixture.h tests/unit/fake_exchanged_tables.h
 tests_unit_test_transfer_commit_LDADD = $(transfer_ldadd)
-tests_unit_test_transfer_crash_SOURCES = tests/unit/test_transfer_crash.cc tests/unit/transfer_fixture.h
+tests_unit_test_transfer_crash_SOURCES = tests/unit/test_transfer_crash.cc tests/unit/transfer_fixture.h tests/unit/fake_exchanged_tables.h
 tests_unit_test_transfer_crash_LDADD = $(transfer_ldadd)
-tests_unit_test_transfer_image_SOURCES = tests/unit/test_transfer_image.cc tests/unit/transfer_fixture.h
+tests_unit_test_transfer_exchange_SOURCES = tests/unit/test_transfer_exchange.cc tests/unit/transfer_fixture.h tests/unit/fake_exchanged_tables.h
+tests_unit_test_transfer_exchange_LDADD = $(transfer_ldadd)
+tests_unit_test_transfer_image_SOURCES = tests/unit/test_transfer_image.cc tests/unit/transfer_fixture.h tests/unit/fake_exchanged_tables.h
 tests_unit_test_transfer_image_LDADD = $(transfer_ldadd)
+
+# The tables of a device.
+table_tests = \
+  tests/unit/test_dhcp_packet \
+  tests/unit/test_linux_acl_table \
+  tests/unit/test_linux_counter_table \
+  tests/unit/test_linux_dhcp_binding_table \
+  tests/unit/test_linux_expect_table \
+  tests/unit/test_linux_flow_table \
+  tests/unit/test_linux_multicast_table \
+  tests/unit/test_linux_nft \
+  tests/unit/test_linux_policy_table \
+  tests/unit/test_memory_table \
+  tests/unit/test_name_map \
+  tests/unit/test_resources \
+  tests/unit/test_table_checks \
+  tests/unit/test_table_contract
+check_PROGRAMS += $(table_tests)
+TESTS += $(table_tests) tests/agentx/test_tables.py tests/agentx/test_doctor.py
+EXTRA_DIST += tests/agentx/test_tables.py tests/agentx/test_doctor.py
+tests_unit_test_dhcp_packet_SOURCES = tests/unit/test_dhcp_packet.cc tests/unit/dhcp_frames.h
+tests_unit_test_dhcp_packet_LDADD = $(back_end_ldadd)
+tests_unit_test_linux_acl_table_SOURCES = tests/unit/test_linux_acl_table.cc tests/unit/linux_table_lab.h tests/unit/network_namespace.h
+tests_unit_test_linux_acl_table_LDADD = $(back_end_ldadd)
+tests_unit_test_linux_counter_table_SOURCES = tests/unit/test_linux_counter_table.cc tests/unit/linux_table_lab.h tests/unit/network_namespace.h
+tests_unit_test_linux_counter_table_LDADD = $(back_end_ldadd)
+tests_unit_test_linux_dhcp_binding_table_SOURCES = tests/unit/test_linux_dhcp_binding_table.cc tests/unit/linux_table_lab.h tests/unit/network_namespace.h tests/unit/dhcp_frames.h tests/unit/dhcp_switch.h
+tests_unit_test_linux_dhcp_binding_table_LDADD = $(back_end_ldadd)
+tests_unit_test_linux_expect_table_SOURCES = tests/unit/test_linux_expect_table.cc tests/unit/back_end_contract_rows.h \
+  tests/unit/firewall_lab.h tests/unit/network_namespace.h
+tests_unit_test_linux_expect_table_LDADD = $(back_end_ldadd)
+tests_unit_test_linux_flow_table_SOURCES = tests/unit/test_linux_flow_table.cc tests/unit/back_end_contract_rows.h \
+  tests/unit/firewall_lab.h tests/unit/network_namespace.h
+tests_unit_test_linux_flow_table_LDADD = $(back_end_ldadd)
+tests_unit_test_linux_multicast_table_SOURCES = tests/unit/test_linux_multicast_table.cc tests/unit/linux_table_lab.h tests/unit/network_namespace.h
+tests_unit_test_linux_multicast_table_LDADD = $(back_end_ldadd)
+tests_unit_test_linux_nft_SOURCES = tests/unit/test_linux_nft.cc tests/unit/linux_table_lab.h tests/unit/network_namespace.h
+tests_unit_test_linux_nft_LDADD = $(back_end_ldadd)
+tests_unit_test_linux_policy_table_SOURCES = tests/unit/test_linux_policy_table.cc tests/unit/linux_table_lab.h tests/unit/network_namespace.h
+tests_unit_test_linux_policy_table_LDADD = $(back_end_ldadd)
+tests_unit_test_memory_table_SOURCES = tests/unit/test_memory_table.cc
+tests_unit_test_memory_table_LDADD = $(back_end_ldadd)
+tests_unit_test_name_map_SOURCES = tests/unit/test_name_map.cc tests/unit/transfer_fixture.h tests/unit/fake_exchanged_tables.h
+tests_unit_test_name_map_LDADD = $(back_end_ldadd)
+tests_unit_test_resources_SOURCES = tests/unit/test_resources.cc
+tests_unit_test_resources_LDADD = $(back_end_ldadd)
+tests_unit_test_table_checks_SOURCES = tests/unit/test_table_checks.cc
+tests_unit_test_table_checks_LDADD = $(unit_ldadd)
+tests_unit_test_table_contract_SOURCES = tests/unit/test_table_contract.cc tests/unit/table_contract_rows.h \
+  tests/unit/linux_table_lab.h tests/unit/network_namespace.h
+tests_unit_test_table_contract_LDADD = $(back_end_ldadd)

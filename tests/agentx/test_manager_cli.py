@@ -101,6 +101,42 @@ def test_a_vm_or_table_that_is_not_there_is_said(vmmig, web):
     assert "TcpConn" in vmmig("show", "{device}", "tables", expect=USAGE).stderr
 
 
+def test_an_unknown_uuid_is_an_error_and_no_empty_table(vmmig, web):
+    unknown = "6ba7b810-9dad-11d1-80b4-00c04fd430ff"
+    for arguments in (("tcpconn",), ()):
+        said = vmmig("show", "{device}", *arguments, "--vm", unknown, expect=NEGATIVE)
+        assert "does not know the VM " + unknown in said.stderr and said.stdout == ""
+
+
+def test_show_of_a_vm_has_a_section_for_each_table_that_has_rows(agent, vmmig, web):
+    mac = (instance("vmMigVmAddressMac", web, "10.0.0.5"), "x", "525400123456")
+    agent.set(mac)
+    shown = vmmig("show", "{device}", "--vm", "web1").stdout
+    headings = [line for line in shown.splitlines() if line.startswith("vmMig")]
+    assert headings == ["vmMigVmTable", "vmMigVmAddressTable", "vmMigTcpConnTable"]
+    assert "52:54:00:12:34:56" in shown
+    assert vmmig("show", "{device}", "--table", "vmaddress").stdout == vmmig("show", "{device}", "vmaddress").stdout
+    assert "Check" in vmmig("show", "{device}", "tables", expect=USAGE).stderr
+
+
+def test_names_of_the_inventory_are_known_to_every_command(vmmig, web, tmp_path):
+    config = tmp_path / "vmmig.conf"
+    config.write_text(f"[device.fw-a]\nagent = {vmmig.device}\n")
+    file = tmp_path / "web1.json"
+    named = ("--config", config)
+    assert vmmig("show", "fw-a", "vm", *named).stdout == vmmig("show", "{device}", "vm").stdout
+    vmmig("export", "fw-a", "--vm", "web1", "-o", file, *named)
+    assert "0 rows created" in vmmig("import", "fw-a", file, *named).stdout
+    vmmig("diff", file, "fw-a", "--tolerance", 30, *named)
+    assert "fw-b" in vmmig("show", "fw-b", *named, expect=DEVICE).stderr
+
+
+def test_mistakes_are_told_in_sentences(vmmig, web, tmp_path):
+    assert "is a directory" in vmmig("import", "{device}", tmp_path, expect=USAGE).stderr
+    assert "--from and --to" in vmmig("migrate", web, "--now", expect=USAGE).stderr
+    assert "--source-host" in vmmig("migrate", web, expect=USAGE).stderr
+
+
 def test_what_was_exported_imports_and_does_not_differ(agent, vmmig, web, tmp_path):
     file = tmp_path / "web1.json"
     vmmig("export", "{device}", "--vm", "web1", "-o", file)

@@ -175,6 +175,8 @@ def test_exit_codes_for_scripts(site):
     dead = site.vmmig("-t", "0.3", "-r", "0", "migrate", site.vm, "--from", f"tcp:127.0.0.1:{site.source.port}", "--to",
                       f"tcp:127.0.0.1:{free_port()}", "--now", "--config", site.config, check=False)
     assert dead.returncode == 3
+    # The reason once in the log, and once in the report.
+    assert dead.stderr.count("refused") == dead.stdout.count("refused") == 1, dead.stderr + dead.stdout
     site.expect_taken_back(before)
 
 

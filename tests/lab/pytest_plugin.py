@@ -21,6 +21,14 @@ def lab(request):
         yield network
 
 
+@pytest.fixture
+def switched_lab(request):
+    """The same with an access switch between each host and its firewall."""
+    with Lab(switches=True) as network:
+        request.node.lab = network
+        yield network
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()

@@ -8,12 +8,16 @@ import os
 
 from .hypervisor import Hypervisor
 from .netns import wait_until
-from .topology import CLIENT4, DEVICES, MANAGER, VM4
-from .vmmig import FIREWALLS, Vmmig, transfer
+from .stock import introduce_vm
+from .switch import BRIDGE, VM_PORT
+from .topology import ADDRESSES, CLIENT4, MANAGER, VM4, VM_ADDRESSES
+from .vmmig import Vmmig, transfer
 from .workload import Workload
 
 TRANSFER_DEADLINE = 3  # seconds after which a device that hears nothing takes everything back
 DEADLINES = {"transfer_deadline": TRANSFER_DEADLINE, "stop_deadline": 2, "resume_deadline": 3, "end_deadline": 6}
+
+GROUP = "239.1.9.9"  # what the VM has joined, where there are switches
 
 STEPS = ("tracked", "frozen", "committed", "released", "resumed")  # and "creating", which needs many rows
 
@@ -33,28 +37,42 @@ class Scene:
     def __init__(self, lab, more_rows=0):
         """more_rows: so many that a commit takes its time."""
         self.lab = lab
-        self.vmmig = Vmmig(lab, **DEADLINES).start()
+        lines = {each.name: [each.port_map, f"multicast = {BRIDGE}"] for each in lab.switches.values()}
+        for each in lab.switches.values():
+            each.snoop()
+        self.vmmig = Vmmig(lab, lines=lines, **DEADLINES).start()
+        if lab.switches:
+            introduce_vm(lab, "sw-a", VM_ADDRESSES, port=VM_PORT)
+            self.join("a")
         self.workload = Workload(lab, many=6, bulk_rate=1 << 20)
         fill(lab, more_rows)
         self.hypervisor = Hypervisor(lab, self.vmmig, hold="2s")
+        self.killed = None
         self.waiting = None  # the hook script that is held
         self.gone = False    # the hypervisor was told to go on, and has
         self.rows = len(lab.conntrack_rows("a"))
 
+    def join(self, site):
+        """The VM's membership at a site's switch, as its bridge learns it."""
+        switch = self.lab.switches[site]
+        switch.namespace.run("bridge", "mdb", "add", "dev", BRIDGE, "port", switch.port, "grp", GROUP, "temp")
+
     def state(self, device):
-        return transfer(self.lab.nms, DEVICES[device])[0]
+        return transfer(self.lab.nms, ADDRESSES[device])[0]
 
     def cut(self, device):
         """The manager's requests do not reach a device any more."""
         self.lab.ns[device].run("nft", "-f", "-", text=CUT.format(manager=MANAGER))
 
     def heal(self):
-        for device in DEVICES:
+        for device in self.lab.devices:
             self.lab.ns[device].run("nft", "delete", "table", "inet", "cut", check=False)
 
     def reach(self, step):
         self.hypervisor.begin("b")
-        wait_until(lambda: transfer(self.lab.nms, DEVICES["fw-b"])[1] == self.rows, 10, "all rows staged")
+        wait_until(lambda: transfer(self.lab.nms, ADDRESSES["fw-b"])[1] == self.rows, 10, "all rows staged")
+        if self.lab.switches:
+            wait_until(lambda: self.state("sw-b") == "prepared", 10, "switch prepared")
         if step == "creating":
             self.waiting = self.hypervisor.begin_stop()
             wait_until(lambda: tracked(self.lab, "fw-b"), 3, "first rows created", step=0)
@@ -62,11 +80,13 @@ class Scene:
         elif step == "frozen":
             self.cut("fw-b")
             self.waiting = self.hypervisor.begin_stop()
-            wait_until(lambda: self.state("fw-a") == "frozen", 2, "source frozen")
+            for source in self.of("a"):
+                wait_until(lambda name=source: self.state(name) == "frozen", 2, f"{source} frozen")
         elif step == "committed":
             self.cut("host-a")
             self.waiting = self.hypervisor.begin_stop()
-            wait_until(lambda: self.state("fw-b") == "committed", 2, "destination committed")
+            for destination in self.of("b"):
+                wait_until(lambda name=destination: self.state(name) == "committed", 2, f"{destination} committed")
         elif step in ("released", "resumed"):
             assert self.hypervisor.stop()
             self.gone = True
@@ -77,6 +97,7 @@ class Scene:
 
     def kill(self, what, where, returns=True):
         """And the link that held the step is whole again."""
+        self.killed = where
         if what == "serve":
             self.vmmig.manager.kill()
             if returns:
@@ -101,18 +122,36 @@ class Scene:
         if self.gone and self.lab.vm_site == "a":
             self.hypervisor.go_on()
 
+    def of(self, site):
+        """The devices in front of a host."""
+        return [name for name in (f"fw-{site}", f"sw-{site}") if name in self.lab.devices]
+
     def is_blocked(self, device):
         return "elements" in self.lab.ns[device].run("nft", "list", "table", "inet", "vmmig", check=False).stdout
 
     def assert_unharmed(self):
-        for device in FIREWALLS:
-            wait_until(lambda: not self.is_blocked(device), TRANSFER_DEADLINE + 1, f"traffic on {device} not blocked")
+        for device in [*self.of("a"), *self.of("b")]:
+            wait_until(lambda device=device: not self.is_blocked(device), TRANSFER_DEADLINE + 1, f"traffic on {device} not blocked")
         wait_until(lambda: self.workload.probe(2)["answered"] == self.workload.connections, 10, "all connections alive")
         assert len(self.lab.conntrack_rows(self.lab.vm_site)) == self.rows
         if self.lab.vm_site == "a":
             wait_until(lambda: self.lab.conntrack_rows("b") == [], TRANSFER_DEADLINE + 2, "nothing half-done at the destination")
+        if self.lab.switches:
+            self.assert_membership()
         answer = self.workload.probe(2)
         assert answer["alive"] == answer["connections"] and answer["verificationErrors"] == 0, answer
+
+    def assert_membership(self):
+        """At the VM's switch, and not at the other."""
+        here, seconds = self.lab.vm_site, TRANSFER_DEADLINE + 2
+        wait_until(lambda: GROUP in self.lab.switches[here].members(), seconds, f"the group joined at switch {here}")
+        if here == "a":
+            # One that was being made when vmmigd was killed is nobody's, and ages out: vmmigd(8), LIMITS.
+            if self.killed != "sw-b":
+                wait_until(lambda: GROUP not in self.lab.switches["b"].members(), seconds, "nothing half-done at switch b")
+        else:
+            # The bridge keeps it for the host, which is at this port too, until it ages out; it is the VM's no more.
+            wait_until(lambda: self.vmmig.show("sw-a", "multicast") == [], seconds, "the VM has left switch a")
 
 
 def fill(lab, rows):

@@ -8,6 +8,10 @@ r"""The network of the demo and of the system tests, and what the fabric and the
 Both firewalls have the same gateway addresses and MAC towards the VM (anycast gateway), so the VM notices nothing when it
 moves; the client reaches the VM, and the public address that its connections outwards are translated to, through one of
 them. mgr has a link (mgmt) to both firewalls and both hosts, each of which runs an snmpd there.
+
+With Lab(switches=True) an access switch stands between each host and its firewall, and runs an snmpd as well:
+
+    [fw-a] vms ---- core [sw-a: br0] srv-a ---- uplink [host-a]
 """
 
 import contextlib
@@ -17,10 +21,13 @@ from .netns import Namespaces, bridge, veth
 from .privilege import Signals
 from .procs import Processes
 from .snmpd import Client, Snmpd
+from .switch import Switch
 from .traffic import Traffic
 
 SITES = ("a", "b")
 DEVICES = {"fw-a": "10.9.0.11", "fw-b": "10.9.0.12", "host-a": "10.9.0.21", "host-b": "10.9.0.22"}  # management addresses
+SWITCHES = {"sw-a": "10.9.0.31", "sw-b": "10.9.0.32"}  # of a Lab(switches=True)
+ADDRESSES = {**DEVICES, **SWITCHES}
 MANAGER = "10.9.0.1"
 VM_MAC, VM4, VM6 = "02:00:00:00:00:05", "10.1.0.5", "fd00:1::5"
 VM_NET4, VM_NET6 = "10.1.0.0/24", "fd00:1::/64"
@@ -34,10 +41,13 @@ VM_ADDRESSES = {VM4, VM6}
 
 
 class Lab:
-    """The whole lab. Use it in a with statement; then .ns["fw-a"], .firewalls["a"], .snmpd["host-b"], .manager, .nms."""
+    """The whole lab. Use it in a with statement; then .ns["fw-a"], .firewalls["a"], .switches["b"], .snmpd["host-b"], .manager,
+    .nms."""
 
-    def __init__(self, agents=True):
+    def __init__(self, agents=True, switches=False):
         self._agents = agents
+        self.devices = ADDRESSES if switches else DEVICES  # name: management address
+        self.switches = {}
         self._stack = contextlib.ExitStack()
         self.vm_site = self.path = "a"
         self.snmpd = {}
@@ -63,9 +73,10 @@ class Lab:
     # Building it
 
     def _build(self, namespaces):
-        namespaces.add("client", "fw-a", "fw-b", "host-a", "host-b", "mgr", "vm")
+        namespaces.add("client", "mgr", "vm", *self.devices)
         self.ns = dict(namespaces.all)
         self.firewalls = {site: Firewall(self.ns[f"fw-{site}"]) for site in SITES}
+        self.switches = {site: Switch(self.ns[f"sw-{site}"], site) for site in SITES if f"sw-{site}" in self.ns}
         self._build_management()
         self._build_client()
         for site in SITES:
@@ -79,7 +90,7 @@ class Lab:
         manager = self.ns["mgr"]
         bridge(manager, "mgmt")
         manager.ip(f"address add {MANAGER}/24 dev mgmt")
-        for name, address in DEVICES.items():
+        for name, address in self.devices.items():
             veth(manager, name, self.ns[name], "mgmt")
             manager.ip(f"link set {name} master mgmt up")
             self.ns[name].ip(f"address add {address}/24 dev mgmt", "link set mgmt up")
@@ -94,7 +105,10 @@ class Lab:
         veth(client, f"fw-{site}", firewall, "clients")
         client.ip(f"link set fw-{site} master lan up")
         bridge(host, "br0")
-        veth(host, "uplink", firewall, "vms")
+        if self.switches:
+            self.switches[site].cable(host, firewall)
+        else:
+            veth(host, "uplink", firewall, "vms")
         host.ip("link set uplink master br0 up")
         firewall.ip(f"link set vms address {GATEWAY_MAC}", "link set vms up", "link set clients up",
                     f"address add {GATEWAY4}/24 dev vms", f"address add {GATEWAY6}/64 dev vms nodad",
@@ -116,7 +130,7 @@ class Lab:
     def _start_agents(self):
         self.manager = Client(self.ns["mgr"], "vmmig", self.directory)
         self.nms = Client(self.ns["mgr"], "nms", self.directory)
-        for name, address in DEVICES.items():
+        for name, address in self.devices.items():
             self.snmpd[name] = Snmpd(self.processes, self.ns[name], address, self.directory, MANAGER).start()
         for snmpd in self.snmpd.values():
             snmpd.wait_ready()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .privilege import LabError
 from .snmpd import INFORM_PORT, MIB_ROOT
-from .topology import DEVICES, MANAGER, SITES, VM4, VM6, VM_MAC
+from .topology import ADDRESSES, MANAGER, SITES, VM4, VM6, VM_MAC
 
 VM_UUID = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
 VM_NAME = "web-1"
@@ -29,7 +29,7 @@ role = {role}
 {back_end}host-name = {name}
 state-directory = {state}
 log-level = {log_level}
-"""
+{lines}"""
 
 
 def transfer(client, address):
@@ -52,19 +52,19 @@ def program(name):
 
 
 class Agent:
-    """One vmmigd, in the device's or the hypervisor's role."""
+    """One vmmigd, in the device's or the hypervisor's role. lines: more of its vmmigd.conf."""
 
-    def __init__(self, lab, name, log_level):
+    def __init__(self, lab, name, log_level, lines=(), back_end="linux"):
         self.lab, self.name = lab, name
         self.directory = os.path.join(lab.directory, f"vmmigd-{name}")
         self.state = os.path.join(self.directory, "state")
         os.makedirs(self.state, mode=0o700)
         self.conf = os.path.join(self.directory, "vmmigd.conf")
-        device = name in FIREWALLS
+        device = not name.startswith("host-")
         with open(self.conf, "w") as file:
             file.write(AGENT_CONF.format(agentx=lab.snmpd[name].agentx, role="device" if device else "hypervisor",
-                                         back_end="back-end = linux\n" if device else "", name=name, state=self.state,
-                                         log_level=log_level))
+                                         back_end=f"back-end = {back_end}\n" if device else "", name=name, state=self.state,
+                                         log_level=log_level, lines="".join(f"{line}\n" for line in lines)))
         self.process = None
 
     def start(self):
@@ -77,7 +77,7 @@ class Agent:
     def wait_ready(self, seconds=5):
         """Until it answers through its snmpd."""
         def answers():
-            text = self.lab.nms.command("snmpget", "-Oqv", "-r0", f"tcp:{DEVICES[self.name]}", f"{OBJECTS}.1.1.0", check=False)
+            text = self.lab.nms.command("snmpget", "-Oqv", "-r0", f"tcp:{ADDRESSES[self.name]}", f"{OBJECTS}.1.1.0", check=False)
             return text.returncode == 0 and "No Such" not in text.stdout
         self.process.wait(answers, seconds, f"answering through snmpd-{self.name}")
         return self
@@ -105,7 +105,8 @@ journal = {journal}
 {options}
 {sections}
 """
-HOST = "[host.host-{site}]\nagent = tcp:{host}\ndevices = fw-{site}\n[device.fw-{site}]\nagent = tcp:{firewall}\n"
+HOST = "[host.host-{site}]\nagent = tcp:{host}\ndevices = {devices}\n"
+DEVICE = "[device.{name}]\nagent = tcp:{address}\n"
 VM = f"[vm.{VM_NAME}]\nuuid = {VM_UUID}\naddresses = {VM4}, {VM6}\nmac = {VM_MAC}\n"
 
 
@@ -126,10 +127,11 @@ class Migration:
 class Vmmig:
     """All agents, and the manager. Nothing runs before start() or an agent's own start()."""
 
-    def __init__(self, lab, log_level="info", sites=SITES, vm=VM, **options):
-        """options are keys of vmmig.conf, with underscores: transfer_deadline=3."""
+    def __init__(self, lab, log_level="info", sites=SITES, vm=VM, lines=None, back_end="linux", **options):
+        """options are keys of vmmig.conf, with underscores: transfer_deadline=3. lines: for each device's vmmigd.conf, as in
+        {"sw-a": ["multicast = br0"]}."""
         self.lab = lab
-        self.agents = {name: Agent(lab, name, log_level) for name in DEVICES}
+        self.agents = {name: Agent(lab, name, log_level, (lines or {}).get(name, ()), back_end) for name in lab.devices}
         self.directory = os.path.join(lab.directory, "vmmig")
         os.makedirs(self.directory, mode=0o700)
         self.conf = os.path.join(self.directory, "vmmig.conf")
@@ -137,8 +139,13 @@ class Vmmig:
         self.manager = None  # the process
 
     def _write_conf(self, sites, vm, options):
-        sections = "".join(HOST.format(site=site, host=DEVICES[f"host-{site}"], firewall=DEVICES[f"fw-{site}"])
-                           for site in sites) + vm
+        """With access switches, a migration has two legs: the firewall's and the switch's."""
+        sections = ""
+        for site in sites:
+            devices = [name for name in (f"fw-{site}", f"sw-{site}") if name in self.lab.devices]
+            sections += HOST.format(site=site, host=ADDRESSES[f"host-{site}"], devices=", ".join(devices))
+            sections += "".join(DEVICE.format(name=name, address=ADDRESSES[name]) for name in devices)
+        sections += vm
         keys = "".join(f"{key.replace('_', '-')} = {value}\n" for key, value in options.items())
         with open(self.conf, "w") as file:
             file.write(MANAGER_CONF.format(manager=MANAGER, port=INFORM_PORT, options=keys, sections=sections,
@@ -147,12 +154,15 @@ class Vmmig:
 
     def start(self):
         """Every agent, then the manager."""
+        self.start_agents()
+        self.start_manager()
+        return self
+
+    def start_agents(self):
         for agent in self.agents.values():
             agent.start()
         for agent in self.agents.values():
             agent.wait_ready()
-        self.start_manager()
-        return self
 
     def start_manager(self):
         """`vmmig serve`, ready when this returns."""
@@ -172,10 +182,10 @@ class Vmmig:
 
     def show(self, device, table):
         """Rows of a table, as dictionaries by descriptor."""
-        return json.loads(self.command("show", f"tcp:{DEVICES[device]}", table, "--json").stdout)
+        return json.loads(self.command("show", f"tcp:{ADDRESSES[device]}", table, "--json").stdout)
 
     def phase_command(self, host, phase, *options):
-        return [program("vmmig"), "phase", f"tcp:{DEVICES[host]}", phase, "--vm", VM_UUID, "--name", VM_NAME, *options]
+        return [program("vmmig"), "phase", f"tcp:{ADDRESSES[host]}", phase, "--vm", VM_UUID, "--name", VM_NAME, *options]
 
     def phase(self, host, phase, *options, check=True):
         """Tell a phase on a host, as a hook script does there."""

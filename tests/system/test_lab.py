@@ -17,7 +17,7 @@ from lab import netns, traffic as traffic_tool  # noqa: E402
 from lab.netns import wait_until  # noqa: E402
 from lab.privilege import LabError  # noqa: E402
 from lab.snmpd import MIB_ROOT  # noqa: E402
-from lab.topology import CLIENT4, DEVICES, PUBLIC4, SNAT_PORT, VM4, VM6, Lab  # noqa: E402
+from lab.topology import CLIENT4, DEVICES, PUBLIC4, SNAT_PORT, SWITCHES, VM4, VM6, VM_MAC, Lab  # noqa: E402
 
 SYS_CONTACT, SYS_NAME = "1.3.6.1.2.1.1.4.0", "1.3.6.1.2.1.1.5.0"
 
@@ -87,6 +87,28 @@ def test_one_wrong_byte_is_noticed(lab):
     script = f"import socket; s = socket.create_connection(('{VM4}', 7001)); s.sendall({hello + b'x' * 64}); s.recv(64)"
     lab.ns["client"].run(sys.executable, "-c", script)
     assert server.summary()["verificationErrors"] == 1
+
+
+def fdb_ports(switch):
+    """Where a switch has seen the VM."""
+    return {entry["ifname"] for entry in switch.show("fdb", "show") if entry["mac"] == VM_MAC}
+
+
+def test_access_switches_carry_what_the_vm_says(switched_lab):
+    lab = switched_lab
+    lab.traffic("vm", "server", "--listen", f"{VM4}:7001", "--listen", f"[{VM6}]:7001")
+    client = lab.traffic("client", "client", "--slow", f"{VM4}:7001", "--bulk", f"[{VM6}]:7001")
+    assert_all_live([client])
+    assert fdb_ports(lab.switches["a"]) == {"srv-a"}
+    lab.migrate("b")
+    assert client.probe(2)["answered"] == 0
+    assert_all_live([lab.traffic("client", "client", "--slow", f"{VM4}:7001", "--slow", f"[{VM6}]:7001")])
+    assert fdb_ports(lab.switches["b"]) == {"srv-b"}
+
+
+def test_access_switches_have_agents_of_their_own(switched_lab):
+    for name, address in SWITCHES.items():
+        assert switched_lab.nms.get(address, SYS_NAME, "tcp") == f'"{name}"'
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

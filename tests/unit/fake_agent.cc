@@ -204,7 +204,7 @@ void FakeAgent::transferWritten(TransferRow& row, std::uint32_t oldEpoch) {
                   [&](const auto& entry) { return entry.second.template as<ImageRow>().uuid == vm; });
     if (!isSource) return;
     image::ChunkWriter writer{chunkSize};
-    for (const auto& conn : rows<TcpConnRow>()) writer.put(conn);
+    for (const auto& row : moving()) writer.put(row);
     writer.flush();
     addChunks(row, writer.take());
     return;
@@ -222,7 +222,7 @@ void FakeAgent::transferWritten(TransferRow& row, std::uint32_t oldEpoch) {
       break;
     case TransferAdmin::release:
       if (row.operStatus == TransferOper::released) break;
-      tables_[&TableOf<TcpConnRow>::info].clear();
+      clearMoving();
       isBlocked = false;
       row.operStatus = TransferOper::released;
       tell("released");
@@ -244,6 +244,19 @@ void FakeAgent::addChunks(TransferRow& row, std::vector<std::string> chunks) {
   }
 }
 
+std::vector<AnyRow> FakeAgent::moving() const {
+  std::vector<AnyRow> all;
+  for (const auto& [info, table] : tables_)
+    if (info->moves)
+      for (const auto& [index, row] : table) all.push_back(row);
+  return all;
+}
+
+void FakeAgent::clearMoving() {
+  for (auto& [info, table] : tables_)
+    if (info->moves) table.clear();
+}
+
 void FakeAgent::freeze(const Uuid& vm) {
   TransferRow key;
   key.uuid = vm;
@@ -252,9 +265,9 @@ void FakeAgent::freeze(const Uuid& vm) {
   isBlocked = true;
   image::Digest digest;
   image::ChunkWriter writer{chunkSize};
-  for (const auto& conn : rows<TcpConnRow>()) {
-    digest.add(conn);
-    writer.put(conn);  // all again: a put of what is there changes nothing
+  for (const auto& each : moving()) {
+    digest.add(each);
+    writer.put(each);  // all again: a put of what is there changes nothing
   }
   writer.end(digest);
   writer.flush();
@@ -280,7 +293,7 @@ void FakeAgent::commit(const Uuid& vm) {
   }
   if (corruptCommit) tables_[&TableOf<TcpConnRow>::info].erase(tables_[&TableOf<TcpConnRow>::info].begin());
   image::Digest digest;
-  for (const auto& conn : rows<TcpConnRow>()) digest.add(conn);
+  for (const auto& each : moving()) digest.add(each);
   row->rows = digest.rows();
   row->digest.value = digest.octets();
   row->operStatus = TransferOper::committed;
@@ -289,7 +302,7 @@ void FakeAgent::commit(const Uuid& vm) {
 
 void FakeAgent::undo(TransferRow& row, TransferOper oper) {
   isBlocked = false;
-  if (row.role == TransferRole::destination) tables_[&TableOf<TcpConnRow>::info].clear();
+  if (row.role == TransferRole::destination) clearMoving();
   row.operStatus = oper;
   tell("aborted");
 }

@@ -70,6 +70,9 @@ class FakeAgent {
   SnmpStatus apply(const TableInfo& table, const Oid& index, const std::vector<smi::VarBind>& varbinds);
   void transferWritten(TransferRow& row, std::uint32_t oldEpoch);
   void phaseWritten(PhaseRow& row);
+  /// Rows of every table that moves.
+  std::vector<AnyRow> moving() const;
+  void clearMoving();
   void freeze(const Uuid& vm);
   void commit(const Uuid& vm);
   void undo(TransferRow& row, TransferOper oper);

@@ -97,35 +97,34 @@ struct TcpPair {
 };
 
 /// vm 10.0.0.5, fd00::5  -  firewall  -  peer 192.0.2.9, 2001:db8::9. The firewall drops what is invalid and opens connections by
-/// SYN only; it translates the VM's connections to port 8443 (source 192.0.2.1) and those to 192.0.2.1 port 2222 (to the VM's
-/// 22).
+/// SYN only, and other flows only from the VM; it translates the VM's connections and UDP flows to port 8443 and its pings
+/// (source 192.0.2.1), and what comes to 192.0.2.1 port 2222 (to the VM's 22).
 class FirewallLab {
  public:
   FirewallLab() {
-    // Without duplicate address detection IPv6 works at once.
-    for (const auto* each : {&vm, &peer, &firewall})
-      each->run("echo 0 | tee /proc/sys/net/ipv6/conf/all/accept_dad > /proc/sys/net/ipv6/conf/default/accept_dad");
+    for (const auto* each : {&vm, &peer, &firewall}) prepare(*each);
     firewall.run("ip link add in type veth peer name vm netns " + vm.path() +
                  " && ip link add out type veth peer name peer netns " + peer.path());
-    for (const char* command :
-         {"ip link set lo up", "ip link set in up", "ip link set out up", "ip addr add 10.0.0.1/24 dev in",
-          "ip addr add 192.0.2.1/24 dev out", "ip addr add fd00::1/64 dev in nodad", "ip addr add 2001:db8::1/64 dev out nodad",
-          "echo 1 > /proc/sys/net/ipv4/ip_forward", "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding",
-          "echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose"})
-      firewall.run(command);
-    firewall.run(std::string{"nft -f - <<'END'\n"} + ruleset + "END\n");
+    setUp(firewall);
     vm.run(
         "ip addr add 10.0.0.5/24 dev vm && ip addr add fd00::5/64 dev vm nodad && ip link set vm up && ip route add default via "
         "10.0.0.1 && ip -6 route add default via fd00::1");
     peer.run(
         "ip addr add 192.0.2.9/24 dev peer && ip addr add 2001:db8::9/64 dev peer nodad && ip link set peer up && ip route add "
         "default via 192.0.2.1 && ip -6 route add default via 2001:db8::1");
-    firewall.enter();
-    // The kernel gives an interface its link-local address some time after its carrier came.
-    for (const std::string interface : {"in", "out"})
-      if (!eventually(
-              [&] { return outputOf("ip -6 addr show dev " + interface + " scope link").find("fe80::") != std::string::npos; }))
-        throw std::runtime_error("no IPv6 at " + interface);
+    awaitLinks(firewall);
+  }
+
+  /// The links of the firewall now end at another one, with the same rules and without any connection.
+  void moveTo(const NetworkNamespace& other) {
+    prepare(other);
+    firewall.run("ip link set in netns " + other.path() + " && ip link set out netns " + other.path());
+    setUp(other);
+    awaitLinks(other);
+    // The other end of a link learns anew who is there.
+    vm.run("ip neigh flush dev vm && ip -6 neigh flush dev vm");
+    peer.run("ip neigh flush dev peer && ip -6 neigh flush dev peer");
+    other.enter();
   }
 
   /// Packets that the firewall has dropped as invalid.
@@ -143,6 +142,28 @@ class FirewallLab {
   NetworkNamespace vm, peer, firewall;
 
  private:
+  /// Without duplicate address detection IPv6 works at once.
+  static void prepare(const NetworkNamespace& each) {
+    each.run("echo 0 | tee /proc/sys/net/ipv6/conf/all/accept_dad > /proc/sys/net/ipv6/conf/default/accept_dad");
+  }
+  static void setUp(const NetworkNamespace& firewall) {
+    for (const char* command :
+         {"ip link set lo up", "ip link set in up", "ip link set out up", "ip addr add 10.0.0.1/24 dev in",
+          "ip addr add 192.0.2.1/24 dev out", "ip addr add fd00::1/64 dev in nodad", "ip addr add 2001:db8::1/64 dev out nodad",
+          "echo 1 > /proc/sys/net/ipv4/ip_forward", "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding",
+          "echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose"})
+      firewall.run(command);
+    firewall.run(std::string{"nft -f - <<'END'\n"} + ruleset + "END\n");
+  }
+  /// The kernel gives an interface its link-local address some time after its carrier came.
+  static void awaitLinks(const NetworkNamespace& firewall) {
+    firewall.enter();
+    for (const std::string interface : {"in", "out"})
+      if (!eventually(
+              [&] { return outputOf("ip -6 addr show dev " + interface + " scope link").find("fe80::") != std::string::npos; }))
+        throw std::runtime_error("no IPv6 at " + interface);
+  }
+
   long counter(const std::string& name) const {
     firewall.enter();
     auto text = outputOf("nft list counter inet strict " + name);
@@ -156,13 +177,22 @@ table inet strict {
   chain forward {
     type filter hook forward priority 0; policy drop;
     ct state invalid counter name invalid drop
-    ct state established accept
+    ct state established,related accept
     tcp flags & (syn|ack|fin|rst) == syn ct state new accept
+    iifname "in" meta l4proto { udp, icmp, sctp } ct state new accept
     meta l4proto ipv6-icmp accept
   }
   # Else the firewall itself answers what comes for a translated connection that it does not know, by a reset.
-  chain input { type filter hook input priority 0; ct state invalid counter name invalid drop; }
-  chain source { type nat hook postrouting priority 100; ip saddr 10.0.0.5 tcp dport 8443 snat ip to 192.0.2.1:40000-50000; }
+  chain input {
+    type filter hook input priority 0;
+    ct state invalid counter name invalid drop
+    iifname "out" meta l4proto udp ct state new drop
+  }
+  chain source {
+    type nat hook postrouting priority 100;
+    ip saddr 10.0.0.5 meta l4proto { tcp, udp } th dport 8443 snat ip to 192.0.2.1:40000-50000
+    ip saddr 10.0.0.5 meta l4proto icmp snat ip to 192.0.2.1
+  }
   chain destination { type nat hook prerouting priority -100; ip daddr 192.0.2.1 tcp dport 2222 dnat ip to 10.0.0.5:22; }
 }
 )";

@@ -60,6 +60,50 @@ TEST_F(CapacityWatchTest, tellsAgainAfterThereWasRoom) {
   EXPECT_EQ(told_, 2);
 }
 
+/// A full device, whose exchanges answer what they are told.
+class FullBackEnd final : public BackEnd {
+ public:
+  std::string_view name() const override { return "full"; }
+  Bits<Capability> capabilities() const override { return {}; }
+  std::vector<CheckRow> checks() override { return {}; }
+  std::uint32_t maxRows() override { return 1; }
+  std::uint32_t rows() override { return 1; }
+  std::span<TableBackEnd* const> tables() override { return {}; }
+  std::optional<Refusal> exchange(const Vm&, const Exchange&) override { return answer; }
+  std::optional<Refusal> rehearse(const Vm&, const Exchange&) override { return answer; }
+  Status block(const Vm&) override { return {}; }
+  void unblock(const Uuid&) override {}
+  bool isBlocked(const Uuid&) const override { return false; }
+
+  std::optional<Refusal> answer;
+};
+
+TEST_F(CapacityWatchTest, anExchangeThatIsRefusedForCapacityTellsToo) {
+  auto full = std::make_unique<FullBackEnd>();
+  auto* device = full.get();
+  int told = 0;
+  CapacityWatch watch{std::move(full), [&told] { ++told; }};
+  std::vector<AnyRow> rows{row(1)};
+  device->answer = Refusal{{SnmpStatus::inconsistentValue, "no such set"}, 0};
+  EXPECT_TRUE(watch.exchange(vm_, {{}, rows}));
+  EXPECT_EQ(told, 0);
+  device->answer = Refusal{{SnmpStatus::resourceUnavailable, "the set is full"}, 0};
+  EXPECT_TRUE(watch.rehearse(vm_, {{}, rows}));
+  EXPECT_EQ(told, 0) << "a rehearsal takes nothing";
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(watch.exchange(vm_, {{}, rows}));
+  EXPECT_EQ(told, 1);
+  device->answer = std::nullopt;
+  EXPECT_FALSE(watch.exchange(vm_, {rows, {}}));
+  device->answer = Refusal{{SnmpStatus::resourceUnavailable, "the set is full"}, 0};
+  EXPECT_TRUE(watch.exchange(vm_, {{}, rows}));
+  EXPECT_EQ(told, 1) << "nothing was taken in between";
+  device->answer = std::nullopt;
+  EXPECT_FALSE(watch.exchange(vm_, {{}, rows}));
+  device->answer = Refusal{{SnmpStatus::resourceUnavailable, "the set is full"}, 0};
+  EXPECT_TRUE(watch.exchange(vm_, {{}, rows}));
+  EXPECT_EQ(told, 2);
+}
+
 TEST_F(CapacityWatchTest, aRefusalForAnotherReasonIsNoCapacity) {
   create(1);
   create(1);

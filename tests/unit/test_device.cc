@@ -2,10 +2,14 @@
 // Device against an agent in memory: whole tables, errors that name what is at fault, rows that vanish, batches and their limits.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "manager/device.h"
+#include "mibs/counter_table.h"
+#include "mibs/expect_table.h"
 #include "mibs/image_table.h"
+#include "mibs/policy_table.h"
 #include "mibs/tcp_conn_table.h"
 #include "mibs/transfer_table.h"
 #include "mibs/vm_table.h"
@@ -245,6 +249,64 @@ TEST_F(DeviceTest, AFailedSetStopsThoseThatFollow) {
   EXPECT_EQ(status.error().status, SnmpStatus::resourceUnavailable);
   EXPECT_LE(agent->sets.size(), 4u);
   EXPECT_EQ(agent->count<TcpConnRow>(), 0u);
+}
+
+/// Rows that need each other, in the worst order.
+std::vector<AnyRow> tangled() {
+  ExpectRow expect;
+  expect.uuid = web;
+  expect.sourceAddress = expect.destAddress = *parseInetAddress("10.0.0.5");
+  CounterRow counter;
+  counter.uuid = web;
+  counter.name.value = "web";
+  std::vector<AnyRow> rows{expect, connection(1)};
+  for (std::uint32_t piece = 40; piece > 0; --piece) {
+    PolicyRow policy;
+    policy.uuid = web;
+    policy.name.value = "acl";
+    policy.piece = {piece};
+    policy.pieces = {40};
+    policy.text.value = std::string(500, 'x');
+    rows.emplace_back(policy);
+  }
+  rows.emplace_back(counter);
+  return rows;
+}
+
+/// The tables (and pieces) in the order in which SETs named them first.
+std::vector<std::string> orderOf(const std::vector<std::vector<smi::VarBind>>& sets) {
+  std::vector<std::string> order;
+  for (const auto& set : sets)
+    for (const auto& varbind : set) {
+      auto name = mib::resolve(varbind.name);
+      std::string is{name.table->name};
+      if (name.table == &TableOf<PolicyRow>::info) is += std::to_string(name.instance.back());
+      if (order.empty() || order.back() != is) order.push_back(is);
+    }
+  return order;
+}
+
+TEST_F(DeviceTest, RowsAreMadeBehindWhatTheyNeedAndThePiecesOfAPolicyOneAfterTheOther) {
+  std::vector<std::string> wanted{"vmMigCounterTable"};
+  for (int piece = 1; piece <= 40; ++piece) wanted.push_back("vmMigPolicyTable" + std::to_string(piece));
+  wanted.insert(wanted.end(), {"vmMigTcpConnTable", "vmMigExpectTable"});
+  ASSERT_TRUE(test::await(loop, device.createInOrder(tangled())));
+  EXPECT_GT(agent->sets.size(), 5u) << "so many octets fit into no PDU";
+  EXPECT_EQ(orderOf(agent->sets), wanted);
+  EXPECT_EQ(agent->mostUnderWay, 1) << "SETs that are under way together may pass each other";
+  agent->sets.clear();
+  ASSERT_TRUE(test::await(loop, device.destroyInOrder(tangled())));
+  std::reverse(wanted.begin(), wanted.end());
+  EXPECT_EQ(orderOf(agent->sets), wanted);
+}
+
+TEST_F(DeviceTest, ARefusedRowIsNamedAsAPersonKnowsIt) {
+  agent->refuse = [](const smi::VarBind& varbind) {
+    return mib::resolve(varbind.name).column->name == "vmMigPolicyText" ? SnmpStatus::wrongValue : SnmpStatus::noError;
+  };
+  auto status = test::await(loop, device.createInOrder(tangled()));
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().text, "fw-b: wrongValue for vmMigPolicyText of VM 6ba7b810-9dad-41d1-80b4-00c04fd430c8 (row acl 1)");
 }
 
 TEST_F(DeviceTest, DestroysRowsAlsoThoseThatAreGone) {

@@ -114,6 +114,9 @@ TEST(Inventory, eachMistakeIsNamedWithItsFileAndKey) {
   EXPECT_NE(wrong(replaced("[vm.web1]", "[virtual.web1]")).find("[vm.NAME]"), std::string::npos);
   EXPECT_NE(wrong(std::string{good} + "[vm.web2]\nuuid = 6ba7b810-9dad-11d1-80b4-00c04fd430c8\n").find("[vm.web1]"),
             std::string::npos);
+  EXPECT_EQ(wrong("[host.a]\n"), "vmmig.conf: host.a.agent is missing: give the address of its SNMP agent");
+  EXPECT_EQ(wrong("[device.a]\n"), "vmmig.conf: device.a.agent is missing: give the address of its SNMP agent");
+  EXPECT_EQ(wrong("[vm.a]\n"), "vmmig.conf: vm.a.uuid must be the VM's UUID");
   EXPECT_NE(wrong("nonsense\n").find("vmmig.conf"), std::string::npos);
 }
 

@@ -4,10 +4,12 @@
 #include "subagent/linux_back_end.h"
 
 #include <gtest/gtest.h>
+#include <linux/netlink.h>
 #include <sys/wait.h>
 
 #include <csignal>
 
+#include "subagent/linux_sysctl.h"
 #include "tests/unit/back_end_contract_rows.h"
 #include "tests/unit/firewall_lab.h"
 
@@ -81,7 +83,7 @@ TEST_P(RealTraffic, TheRowTellsTheConnection) {
   EXPECT_GT(conn.localWindowScale.value, 0u);
   EXPECT_EQ(conn.localFlags.mask & 0b11, 0b11u);
   EXPECT_LE(conn.idleTime, 2u);
-  EXPECT_TRUE(device_->health().text.empty()) << device_->health().text;
+  EXPECT_TRUE(summaryOf(device_->checks()).text.value.empty()) << summaryOf(device_->checks()).text.value;
 }
 
 TEST_P(RealTraffic, ACreatedRowLetsPassWhatWasDropped) {
@@ -141,17 +143,50 @@ TEST_P(RealTraffic, AChangeOfTheMarkLeavesTheRunningConnectionAlone) {
   EXPECT_EQ(lab_.invalidPackets(), 0);
 }
 
+TEST(IdleTime, IsNotMeasuredByATimeoutThatTheKernelDidNotUse) {
+  FirewallLab lab;
+  lab.firewall.run("echo 1000 > /proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established");
+  lab.firewall.run("echo 100 > /proc/sys/net/netfilter/nf_conntrack_tcp_timeout_unacknowledged");
+  auto device = makeLinuxBackEnd();
+  TcpPair pair{lab.vm, lab.peer, {"192.0.2.9", 80}, {"192.0.2.9", 80}};
+  ASSERT_TRUE(pair.exchange(1000));
+  auto row = [&] {
+    lab.firewall.enter();
+    auto rows = readAll(*device->tables()[0], vm5);
+    EXPECT_EQ(rows.size(), 1u);
+    return rows.empty() ? TcpConnRow{} : rows[0].as<TcpConnRow>();
+  };
+  EXPECT_LE(row().idleTime, 2u);
+  // The acknowledgement is lost: the kernel gives the connection 100 seconds and not 1000.
+  lab.peer.run("ip link set peer down");
+  ASSERT_EQ(send(pair.client.get(), "x", 1, 0), 1);
+  ASSERT_TRUE(eventually([&] { return row().timeout <= 100; }));
+  EXPECT_LE(row().idleTime, 2u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Over, RealTraffic, testing::ValuesIn(paths),
                          [](const auto& each) { return std::string{each.param.name}; });
 
+/// The kernel's answers to this process overrun, as when it is short of memory.
+void shrinkNetlinkBuffers() {
+  int count = 0;
+  for (int fd = 0; fd < 256; ++fd) {
+    int domain = 0, protocol = 0, least = 1;
+    socklen_t size = sizeof domain;
+    bool isNetfilter = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_NETLINK &&
+                       getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == NETLINK_NETFILTER;
+    if (isNetfilter && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof least) == 0) ++count;
+  }
+  ASSERT_GT(count, 0);
+}
+
 class LinuxBackEndTest : public testing::Test {
  protected:
+  LinuxBackEndTest() { std::ofstream{"/proc/sys/net/netfilter/nf_conntrack_tcp_loose"} << 0; }
+  // Before the device.
+  NetworkNamespace here_;
   std::unique_ptr<BackEnd> device_ = makeLinuxBackEnd();
   TableBackEnd* table() { return device_->tables()[0]; }
-
- private:
-  // Before the device.
-  static inline const bool inNamespace_ = (NetworkNamespace{}, true);
 };
 
 TEST_F(LinuxBackEndTest, ConntrackShowsEachAttribute) {
@@ -197,6 +232,61 @@ TEST_F(LinuxBackEndTest, RefusesWhatTheKernelCannotHold) {
   EXPECT_TRUE(table()->moves(makeRow(vm5, 1)));
 }
 
+TEST_F(LinuxBackEndTest, ALostAnswerToACreationIsMadeUpForByLooking) {
+  std::vector<AnyRow> rows;
+  for (std::uint16_t port = 1; port <= 100; ++port) rows.emplace_back(makeRow(vm5, port));
+  // Each of these costs an answer; that the last of them differs tells them from what is made now.
+  auto others = rows;
+  for (auto& row : others) row.as<TcpConnRow>().mark = 9;
+  ASSERT_FALSE(table()->create(vm5, std::span{others}.subspan(5, 60)).error);
+  shrinkNetlinkBuffers();
+  auto result = table()->create(vm5, rows);
+  ASSERT_TRUE(result.error);
+  EXPECT_NE(result.error->text.find("ENOBUFS"), std::string::npos) << result.error->text;
+  EXPECT_EQ(result.done, 5u);
+  auto present = readAll(*table(), vm5);
+  EXPECT_EQ(present.size(), 65u) << "what was made behind the first that was refused is taken back";
+  EXPECT_EQ(std::count_if(present.begin(), present.end(), [](const AnyRow& row) { return row.as<TcpConnRow>().mark == 9; }), 60);
+  EXPECT_FALSE(table()->remove(vm5, rows).error);
+  ASSERT_FALSE(table()->create(vm5, rows).error) << "and the next request is answered again";
+}
+
+TEST_F(LinuxBackEndTest, ALostAnswerToARemovalIsMadeUpForByAskingAgain) {
+  std::vector<AnyRow> rows;
+  for (std::uint16_t port = 1; port <= 100; ++port) rows.emplace_back(makeRow(vm5, port));
+  ASSERT_FALSE(table()->create(vm5, std::span{rows}.last(20)).error);
+  shrinkNetlinkBuffers();
+  auto result = table()->remove(vm5, rows);
+  EXPECT_FALSE(result.error) << result.error->text;
+  EXPECT_EQ(result.done, rows.size());
+  EXPECT_TRUE(readAll(*table(), vm5).empty());
+}
+
+TEST_F(LinuxBackEndTest, RefusesALifeThatTheKernelWouldCut) {
+  auto row = makeRow(vm5, 1);
+  row.timeout = longestConntrackTimeout() + 1;
+  auto status = table()->check(vm5, row);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().status, SnmpStatus::wrongValue);
+  EXPECT_NE(status.error().text.find("vmMigTcpConnTimeout"), std::string::npos) << status.error().text;
+  --row.timeout;
+  ASSERT_FALSE(table()->create(vm5, std::vector<AnyRow>{row}).error);
+  EXPECT_NEAR(table()->find(vm5, row).value()->as<TcpConnRow>().timeout, row.timeout, 3);
+}
+
+TEST_F(LinuxBackEndTest, WorksInAZone) {
+  auto five = makeRow(vm5, 1), none = makeRow(vm5, 1);
+  five.zone = 5, five.mark = 55;
+  ASSERT_FALSE(table()->create(vm5, std::vector<AnyRow>{five, none}).error);
+  EXPECT_EQ(table()->find(vm5, five).value()->as<TcpConnRow>().mark, 55u);
+  five.mark = 56;
+  ASSERT_TRUE(table()->replace(vm5, five));
+  EXPECT_EQ(table()->find(vm5, five).value()->as<TcpConnRow>().mark, 56u);
+  EXPECT_FALSE(table()->remove(vm5, std::vector<AnyRow>{five}).error);
+  EXPECT_FALSE(*table()->find(vm5, five));
+  EXPECT_TRUE(*table()->find(vm5, none));
+}
+
 TEST_F(LinuxBackEndTest, NamesAHelperThatTheKernelDoesNotKnow) {
   auto row = makeRow(vm5, 1);
   row.helper.value = "no-such-helper";
@@ -209,9 +299,9 @@ TEST_F(LinuxBackEndTest, NamesAHelperThatTheKernelDoesNotKnow) {
 
 TEST_F(LinuxBackEndTest, SaysThatTheFirewallIsNotStrict) {
   auto expectHealth = [&](Health health, std::string_view word) {
-    auto report = device_->health();
-    EXPECT_EQ(report.health, health) << report.text;
-    EXPECT_NE(report.text.find(word), std::string::npos) << report.text;
+    auto report = summaryOf(device_->checks());
+    EXPECT_EQ(report.health, health) << report.text.value;
+    EXPECT_NE(report.text.value.find(word), std::string::npos) << report.text.value;
   };
   auto set = [](const std::string& name, const char* value) {
     std::ofstream{"/proc/sys/net/netfilter/nf_conntrack_" + name} << value;
@@ -229,8 +319,9 @@ TEST_F(LinuxBackEndTest, ASecondOneInTheSameNamespaceSaysSoAndLeavesTheFirstAlon
   ASSERT_TRUE(device_->block(vm5));
   auto second = makeLinuxBackEnd();
   EXPECT_FALSE(second->capabilities().has(Capability::block));
-  EXPECT_EQ(second->health().health, Health::degraded);
-  EXPECT_NE(second->health().text.find("another process"), std::string::npos) << second->health().text;
+  EXPECT_EQ(summaryOf(second->checks()).health, Health::degraded);
+  EXPECT_NE(summaryOf(second->checks()).text.value.find("another process"), std::string::npos)
+      << summaryOf(second->checks()).text.value;
   auto status = second->block(vm5);
   ASSERT_FALSE(status);
   EXPECT_NE(status.error().text.find("another process"), std::string::npos) << status.error().text;
@@ -266,7 +357,7 @@ TEST(LinuxBackEndProcess, NothingStaysBlockedWhenItIsKilled) {
   waitpid(child, nullptr, 0);
   EXPECT_TRUE(eventually([] { return outputOf("nft list tables").empty(); }));
   auto next = makeLinuxBackEnd();
-  EXPECT_TRUE(next->capabilities().has(Capability::block)) << next->health().text;
+  EXPECT_TRUE(next->capabilities().has(Capability::block)) << summaryOf(next->checks()).text.value;
 }
 
 }  // namespace

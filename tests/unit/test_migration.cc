@@ -55,6 +55,53 @@ class Story : public testing::Test {
 };
 using Names = std::vector<std::string>;
 
+TEST_F(Story, aHoldThatBeginsWhileEverythingIsTakenBackIsCancelled) {
+  begin(planOf(2));
+  claimAll();
+  auto row = transfer(TransferOper::failed, state.epoch);
+  row.error.value = "there is no port srv-b";
+  feed(TransferSeen{1, TransferRole::destination, row});
+  EXPECT_EQ(state.stage, Stage::takingBack);
+  EXPECT_EQ(count(ActionKind::abort), 4u) << "both legs, both sides";
+  EXPECT_EQ(count(ActionKind::cancelHold), 0u) << "nobody is held yet";
+  feed(phase(Phase::stopped, 3, HoldStatus::held));
+  EXPECT_EQ(count(ActionKind::cancelHold), 1u);
+  for (std::size_t leg : {0u, 1u})
+    for (auto role : {TransferRole::source, TransferRole::destination}) done(ActionKind::abort, leg, role);
+  EXPECT_NE(state.stage, Stage::over) << "the hypervisor waits for its answer";
+  done(ActionKind::cancelHold);
+  EXPECT_EQ(state.stage, Stage::over);
+  EXPECT_EQ(state.outcome, Outcome::notMoved);
+}
+
+TEST_F(Story, aRefusalIsReportedOnceAndWhole) {
+  begin(planOf(1));
+  claimAll();
+  auto row = transfer(TransferOper::failed, state.epoch);
+  row.error.value = "there is no port srv-b";
+  feed(TransferSeen{0, TransferRole::destination, row});
+  done(ActionKind::abort, 0, TransferRole::source);
+  done(ActionKind::abort, 0, TransferRole::destination);
+  ASSERT_EQ(state.stage, Stage::over);
+  int told = 0;
+  for (const auto& report : reports)
+    if (report.text.find("there is no port srv-b") != std::string::npos) {
+      ++told;
+      EXPECT_EQ(report.text, "VM web1 is taken back: dst0: its transfer is failed: there is no port srv-b");
+      EXPECT_TRUE(report.isWarning);
+    }
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(Story, aHoldOfANewerManagersMigrationIsNotCancelled) {
+  begin(planOf(1));
+  claimAll();
+  feed(TransferSeen{0, TransferRole::source, transfer(TransferOper::tracking, state.epoch + 1)});
+  ASSERT_EQ(state.stage, Stage::takingBack);
+  feed(phase(Phase::stopped, 3, HoldStatus::held));
+  EXPECT_EQ(count(ActionKind::cancelHold), 0u);
+}
+
 TEST_F(Story, aMigrationGoesFromPreCopyToReleaseInItsOrder) {
   begin(planOf(1));
   EXPECT_EQ(kinds(feed(Begin{})), Names{"survey source"});

@@ -8,6 +8,9 @@
 #include "common/log.h"
 #include "manager/migration_runner.h"
 #include "manager/report.h"
+#include "mibs/acl_table.h"
+#include "mibs/flow_table.h"
+#include "mibs/policy_table.h"
 #include "tests/unit/fake_agent.h"
 
 namespace vmmig {
@@ -159,6 +162,48 @@ TEST_F(Run, rowByRowGivesTheSameDigestAsChunks) {
   EXPECT_EQ(totals.digest, byChunks.digest);
   EXPECT_EQ(totals.rows, byChunks.rows);
   EXPECT_FALSE(otherDestination.requests.contains("set chunk"));
+}
+
+TEST_F(Run, rowByRowTakesRowsOfEveryTableAndPutsBackAllOfThem) {
+  setup.plan.rowByRow = true;
+  withoutHypervisor();
+  FlowRow flow;
+  flow.uuid = vm;
+  flow.protocol = 17;
+  flow.localAddress = *parseInetAddress("10.0.0.5");
+  flow.remAddress = *parseInetAddress("192.0.2.7");
+  flow.timeout = 100;
+  AclRow acl;
+  acl.uuid = vm;
+  acl.list.value = "authenticated";
+  acl.entry.value = "10.0.0.5";
+  PolicyRow policy;
+  policy.uuid = vm;
+  policy.name.value = "acl";
+  policy.pieces = {3};
+  for (std::uint32_t piece = 1; piece <= 3; ++piece) {
+    policy.piece = {piece};
+    source.put(policy);
+  }
+  source.put(flow);
+  source.put(acl);
+  acl.entry.value = "10.0.0.6";
+  destination.put(acl);  // from before: it is replaced, or comes back
+  destination.fault = [](const std::string& what) { return what == "set vmMigFlowTable" ? Fault::refuse : Fault::none; };
+  EXPECT_EQ(migrate(), Outcome::notMoved);
+  EXPECT_EQ(source.rows<PolicyRow>().size() + source.rows<FlowRow>().size() + source.rows<AclRow>().size(), 5u);
+  EXPECT_TRUE(destination.rows<PolicyRow>().empty()) << "policies are made before flows, and were taken back";
+  ASSERT_EQ(destination.rows<AclRow>().size(), 1u);
+  EXPECT_EQ(destination.rows<AclRow>()[0].entry.value, "10.0.0.6");
+
+  destination.fault = [](const std::string&) { return Fault::none; };
+  outcome.reset();
+  EXPECT_EQ(migrate(), Outcome::moved);
+  EXPECT_EQ(totals.rows, 45u);
+  EXPECT_EQ(destination.rows<PolicyRow>().size(), 3u);
+  EXPECT_EQ(destination.rows<FlowRow>().size(), 1u);
+  ASSERT_EQ(destination.rows<AclRow>().size(), 1u);
+  EXPECT_EQ(destination.rows<AclRow>()[0].entry.value, "10.0.0.5");
 }
 
 TEST_F(Run, aDeviceWithoutImagesIsServedRowByRow) {

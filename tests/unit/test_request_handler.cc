@@ -80,6 +80,7 @@ std::vector<VarBind> everything() {
                                                           {"1.13.0", Value::counter(0)},
                                                           {"1.14.0", Value::counter(0)},
                                                           {"1.15.0", Value::integer(1)},
+                                                          {"1.16.0", Value::counter64(0)},
                                                           {"2.1.2" + u1, text("one")},
                                                           {"2.1.2" + u2, text("two")},
                                                           {"2.1.3" + u1, text("")},
@@ -183,7 +184,7 @@ TEST_F(RequestHandlerTest, AnAnswerIsBeforeTheEndOfItsRange) {
   EXPECT_EQ(next({start, false, suffix("2.1.2" + u2 + ".0")}).name, suffix("2.1.2" + u2));
   EXPECT_EQ(next({suffix("2.1.2" + u2), false, suffix("2.1.3")}).value.type, Type::endOfMibView);
   EXPECT_EQ(next({suffix("2.1.2" + u2), false, suffix("2.1.3")}).name, suffix("2.1.2" + u2));
-  EXPECT_EQ(next({suffix("1.15.0"), false, suffix("2.1.2")}).value.type, Type::endOfMibView);
+  EXPECT_EQ(next({suffix("1.16.0"), false, suffix("2.1.2")}).value.type, Type::endOfMibView);
 }
 
 TEST_F(RequestHandlerTest, EachRangeHasItsOwnAnswer) {

@@ -11,6 +11,8 @@
 #include <sstream>
 
 #include "common/log.h"
+#include "mibs/acl_table.h"
+#include "mibs/policy_table.h"
 #include "mibs/transfer_table.h"
 
 namespace vmmig::test {
@@ -142,6 +144,64 @@ TEST_F(StateFileTest, AnyDamageIsKeptAsideAndTheRestIsUsed) {
   write(bad);
   EXPECT_EQ(transfers().size(), 1u) << "the row that can be read";
   EXPECT_TRUE(std::filesystem::exists(path_ + ".damaged"));
+}
+
+TEST_F(StateFileTest, KeepsTheFormerRowsOfAVmAndWhenTheyWereRead) {
+  AclRow acl;
+  acl.uuid = {{3}};
+  acl.list.value = "authenticated";
+  acl.entry.value = "10.0.0.3";
+  PolicyRow policy;
+  policy.uuid = acl.uuid;
+  policy.name.value = "acl-100";
+  policy.text.value = "tcp dport { 80, 443 } accept comment \"caf\xc3\xa9\"";
+  {
+    StateFile file{path_};
+    EXPECT_EQ(file.former(acl.uuid), nullptr);
+    file.putFormer(acl.uuid, {{1'763'870'000'123'456}, {AnyRow{acl}, AnyRow{policy}}});
+    file.putFormer({{4}}, {});
+    ASSERT_TRUE(file.save());
+  }
+  StateFile file{path_};
+  const auto* former = file.former(acl.uuid);
+  ASSERT_NE(former, nullptr);
+  EXPECT_EQ(former->readTime.value, 1'763'870'000'123'456u);
+  ASSERT_EQ(former->rows.size(), 2u);
+  EXPECT_TRUE(former->rows[0].equals(AnyRow{acl}, Carry::exact));
+  EXPECT_TRUE(former->rows[1].equals(AnyRow{policy}, Carry::exact));
+  ASSERT_NE(file.former({{4}}), nullptr) << "none is something else than unknown";
+  EXPECT_TRUE(file.former({{4}})->rows.empty());
+  file.removeFormer(acl.uuid);
+  ASSERT_TRUE(file.save());
+  EXPECT_EQ(StateFile{path_}.former(acl.uuid), nullptr);
+}
+
+TEST_F(StateFileTest, FormerRowsOfWhichOneIsDamagedAreNotUsedAtAll) {
+  AclRow acl;
+  acl.uuid = {{3}};
+  acl.list.value = "authenticated";
+  acl.entry.value = "10.0.0.3";
+  auto other = acl;
+  other.entry.value = "10.0.0.4";
+  {
+    StateFile file{path_};
+    file.putFormer(acl.uuid, {{1}, {AnyRow{acl}, AnyRow{other}}});
+    ASSERT_TRUE(file.save());
+  }
+  const auto whole = text();
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{{"permit", "allow!"},
+                                                                                 {"\"readTime\": 1", "\"readTime\": -1"},
+                                                                                 {"\"vm\"", "\"who\""},
+                                                                                 {"vmMigAclTable", "vmMigAbcTable"},
+                                                                                 {"\"vm\": \"03", "\"vm\": \"05"}}) {
+    auto bad = whole;
+    ASSERT_NE(bad.find(from), bad.npos) << from;
+    write(bad.replace(bad.find(from), from.size(), to));
+    StateFile file{path_};
+    EXPECT_EQ(file.former(acl.uuid), nullptr) << to;
+    EXPECT_EQ(file.former({{5}}), nullptr) << to;
+    EXPECT_TRUE(std::filesystem::remove(path_ + ".damaged")) << to;
+  }
 }
 
 TEST_F(StateFileTest, AHalfWrittenSuccessorIsIgnored) {

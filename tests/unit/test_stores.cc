@@ -89,6 +89,25 @@ TEST_F(VmStoreTest, NextGoesThroughTheVmsInTheOrderOfTheirIndex) {
 
 TEST_F(VmStoreTest, TheNilUuidNamesNoVm) { EXPECT_EQ(statusOf(vms_.check(create(vmRow(0)))), SnmpStatus::noCreation); }
 
+TEST_F(VmStoreTest, TwoVmsHaveNotTheSameNameWhereObjectsAreCalledByIt) {
+  auto strict = context();
+  strict.areNamesKeys = true;
+  VmStore store{registry_, strict};
+  make(store, vmRow(1));
+  auto other = vmRow(2);
+  other.name.value = "vm1";
+  EXPECT_EQ(statusOf(store.check(create(other))), SnmpStatus::inconsistentValue);
+  EXPECT_EQ(statusOf(store.apply(create(other))), SnmpStatus::inconsistentValue) << "two rows of one PDU";
+  EXPECT_TRUE(vms_.check(create(other))) << "elsewhere a name is for people";
+  make(store, vmRow(2));
+  auto renamed = vmRow(2);
+  renamed.name.value = "vm/1";
+  EXPECT_TRUE(store.check(replace(vmRow(2), renamed, "vmMigVmName")));
+  renamed.name.value = "vm1";
+  EXPECT_EQ(statusOf(store.check(replace(vmRow(2), renamed, "vmMigVmName"))), SnmpStatus::inconsistentValue);
+  EXPECT_TRUE(store.check(replace(vmRow(1), vmRow(1), "vmMigVmName"))) << "its own";
+}
+
 TEST_F(VmStoreTest, ABusyVmIsNotRemovedAndStaysTracked) {
   make(vms_, vmRow(1));
   busy_ = true;
@@ -96,9 +115,38 @@ TEST_F(VmStoreTest, ABusyVmIsNotRemovedAndStaysTracked) {
   auto untracked = vmRow(1);
   untracked.tracked = false;
   EXPECT_EQ(statusOf(vms_.check(replace(vmRow(1), untracked, "vmMigVmTracked"))), SnmpStatus::inconsistentValue);
-  auto renamed = vmRow(1);
+}
+
+TEST_F(VmStoreTest, WhatSaysWhereTheVmsStateIsStaysWhileItIsBusy) {
+  make(vms_, vmRow(1));
+  auto renamed = vmRow(1), moved = vmRow(1), silent = vmRow(1);
   renamed.name.value = "new";
-  EXPECT_TRUE(vms_.check(replace(vmRow(1), renamed, "vmMigVmName")));
+  moved.port.value = "tap7";
+  silent.notificationsEnable = false;
+  auto statusOfChange = [&](const VmRow& row, std::string_view column) {
+    return statusOf(vms_.check(replace(vmRow(1), row, column)));
+  };
+  for (bool busy : {false, true}) {
+    busy_ = busy;
+    auto expected = busy ? SnmpStatus::inconsistentValue : SnmpStatus::noError;
+    EXPECT_EQ(statusOfChange(renamed, "vmMigVmName"), expected);
+    EXPECT_EQ(statusOfChange(moved, "vmMigVmPort"), expected);
+    EXPECT_EQ(statusOfChange(vmRow(1), "vmMigVmPort"), SnmpStatus::noError) << "the same again";
+    EXPECT_EQ(statusOfChange(silent, "vmMigVmNotificationsEnable"), SnmpStatus::noError);
+  }
+}
+
+TEST_F(VmStoreTest, AVmIsCreatedWithItsPortAndCanMove) {
+  auto row = vmRow(1);
+  row.port.value = "tap1";
+  make(vms_, row);
+  EXPECT_EQ(registry_.get(uuidOf(1)).port, "tap1");
+  auto generation = registry_.generation(uuidOf(1));
+  auto moved = row;
+  moved.port.value = "tap7";
+  ASSERT_TRUE(vms_.apply(replace(row, moved, "vmMigVmPort")));
+  EXPECT_EQ(registry_.get(uuidOf(1)).port, "tap7");
+  EXPECT_NE(registry_.generation(uuidOf(1)), generation) << "what was read at the other port is old";
 }
 
 TEST_F(VmStoreTest, TheUndoOfARemovalBringsTheAddressesBack) {
@@ -310,6 +358,19 @@ TEST_F(DeviceTableStoreTest, RowsOfUnknownAndUntrackedVmsAreNeitherShownNorMade)
   EXPECT_EQ(statusOf(store_.check(create(tcpRow(1, 8)))), SnmpStatus::inconsistentName);
   EXPECT_EQ(statusOf(store_.check(create(tcpRow(3, 8)))), SnmpStatus::inconsistentName);
   EXPECT_TRUE(store_.check(create(tcpRow(2, 8))));
+}
+
+TEST_F(DeviceTableStoreTest, WhoOpenedAConnectionThatIsActiveDoesNotChange) {
+  auto before = tcpRow(1, 7), other = before;
+  other.opener = TcpOpener::remote;
+  auto refused = store_.check(replace(before, other, "vmMigTcpConnOpener"));
+  EXPECT_EQ(statusOf(refused), SnmpStatus::inconsistentValue);
+  EXPECT_NE(refused.error().text.find("vmMigTcpConnOpener"), std::string::npos) << "which names the varbind at fault";
+  EXPECT_TRUE(store_.check(replace(before, before, "vmMigTcpConnOpener"))) << "the same value again";
+  EXPECT_TRUE(store_.check(create(other)));
+  auto marked = before;
+  marked.mark = 7;
+  EXPECT_TRUE(store_.check(replace(before, marked, "vmMigTcpConnMark")));
 }
 
 TEST_F(DeviceTableStoreTest, WhatTheDeviceRefusesFails) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Transfers between two devices: the whole way, epochs, what each state permits, and the event loop meanwhile.
+#include "subagent/set_transaction.h"
+#include "tests/unit/memory_store.h"
 #include "tests/unit/transfer_fixture.h"
 
 namespace vmmig::test {
@@ -177,6 +179,79 @@ TEST_F(TransferTest, AnOlderEpochIsRefusedAfterTheRowWasDestroyedToo) {
   ASSERT_TRUE(source_.destroy());
   EXPECT_FALSE(source_.claim(TransferRole::source, 99));
   EXPECT_TRUE(source_.claim(TransferRole::source, 100));
+}
+
+/// A claim in several PDUs (createAndWait), as SNMP managers may make it.
+class StagedClaimTest : public TransferTest {
+ protected:
+  using Columns = std::vector<std::pair<std::string_view, std::int64_t>>;
+
+  SnmpStatus set(const Columns& columns) {
+    TransferRow key;
+    key.uuid = vmUuid;
+    std::vector<smi::VarBind> varbinds;
+    for (const auto& [name, number] : columns) {
+      auto value = name == "vmMigTransferEpoch" ? smi::Value::gauge(static_cast<std::uint32_t>(number))
+                                                : smi::Value::integer(static_cast<std::int32_t>(number));
+      varbinds.push_back({nameOf(name, AnyRow{key}.index()), std::move(value)});
+    }
+    SetTransaction transaction{rows_};
+    if (auto error = transaction.test(varbinds)) return error->status;
+    if (auto error = transaction.commit()) return error->status;
+    transaction.cleanup();
+    return SnmpStatus::noError;
+  }
+  SnmpStatus stage(TransferRole role, std::uint32_t epoch, TransferAdmin admin) {
+    return set({{"vmMigTransferRowStatus", static_cast<int>(RowStatus::createAndWait)},
+                {"vmMigTransferRole", static_cast<int>(role)},
+                {"vmMigTransferEpoch", epoch},
+                {"vmMigTransferAdminStatus", static_cast<int>(admin)}});
+  }
+  SnmpStatus activate() { return set({{"vmMigTransferRowStatus", static_cast<int>(RowStatus::active)}}); }
+
+  RowSource rows_{{&source_.engine().transferStore()}};
+};
+
+TEST_F(StagedClaimTest, BeginsWhenItIsActivated) {
+  EXPECT_EQ(stage(Role::source, 5, Admin::track), SnmpStatus::noError);
+  EXPECT_EQ(source_.transferRow().epoch, 1u) << "nothing yet";
+  EXPECT_EQ(source_.engine().find(vmUuid), nullptr);
+  EXPECT_EQ(activate(), SnmpStatus::noError);
+  EXPECT_EQ(source_.state(), Oper::tracking);
+  EXPECT_EQ(source_.transferRow().epoch, 5u);
+}
+
+TEST_F(StagedClaimTest, IsCheckedAsAWholeWhenItIsActivated) {
+  EXPECT_EQ(stage(Role::source, 5, Admin::freeze), SnmpStatus::noError);
+  EXPECT_EQ(activate(), SnmpStatus::inconsistentValue) << "a claim begins with track";
+  EXPECT_EQ(set({{"vmMigTransferAdminStatus", static_cast<int>(Admin::prepare)}}), SnmpStatus::noError);
+  EXPECT_EQ(activate(), SnmpStatus::inconsistentValue) << "not at a source";
+  EXPECT_EQ(set({{"vmMigTransferAdminStatus", static_cast<int>(Admin::track)}}), SnmpStatus::noError);
+  auto address = source_.registry().addresses().begin()->second;
+  source_.registry().remove(address);
+  EXPECT_EQ(activate(), SnmpStatus::inconsistentValue) << "the VM has no address any more";
+  source_.registry().put(address);
+  EXPECT_EQ(source_.engine().find(vmUuid), nullptr);
+  EXPECT_EQ(activate(), SnmpStatus::noError);
+}
+
+TEST_F(StagedClaimTest, OfAnOlderEpochIsRefusedWhenItIsActivated) {
+  ASSERT_TRUE(source_.claim(Role::source, 100));
+  ASSERT_TRUE(source_.want(Admin::abort, 100));
+  ASSERT_TRUE(source_.destroy());
+  EXPECT_EQ(stage(Role::source, 99, Admin::track), SnmpStatus::noError);
+  EXPECT_EQ(activate(), SnmpStatus::inconsistentValue);
+  EXPECT_EQ(source_.engine().find(vmUuid), nullptr);
+}
+
+TEST_F(StagedClaimTest, DoesNotShadowATransferThatBeganMeanwhile) {
+  EXPECT_EQ(stage(Role::source, 5, Admin::track), SnmpStatus::noError);
+  ASSERT_TRUE(source_.claim(Role::source, 7));
+  EXPECT_EQ(activate(), SnmpStatus::noError) << "the row is active";
+  EXPECT_EQ(source_.transferRow().epoch, 7u);
+  EXPECT_EQ(set({{"vmMigTransferEpoch", 5}, {"vmMigTransferAdminStatus", static_cast<int>(Admin::abort)}}),
+            SnmpStatus::inconsistentValue);
+  EXPECT_EQ(source_.state(), Oper::tracking);
 }
 
 TEST_F(TransferTest, AConnectionToAVmThatStaysIsKeptAtTheSource) {

@@ -231,6 +231,70 @@ TEST_F(CrashTest, ACommittedDestinationWhoseRowsAreUnknownAfterARestartKeepsThem
   EXPECT_EQ(packed(destination_.rows()), moved_);
 }
 
+/// An agent that is started with a configuration of its own, before it recovers.
+class RecoverTest : public CrashTest {
+ protected:
+  static Uuid other() { return {{8}}; }
+  static VmAddressRow address(const Uuid& vm, const InetAddress& address, StorageType storage) {
+    VmAddressRow row;
+    row.uuid = vm;
+    row.address = address;
+    row.storageType = storage;
+    return row;
+  }
+  /// As vmmigd.conf would: permanent.
+  static void configure(Device& device, const Uuid& vm, const InetAddress& vmsAddress) {
+    VmRow row;
+    row.uuid = vm;
+    row.name.value = "configured";
+    row.storageType = StorageType::permanent;
+    device.registry().put(row);
+    device.registry().put(address(vm, vmsAddress, StorageType::permanent));
+  }
+};
+
+TEST_F(RecoverTest, AVmThatIsConfiguredNowIsTheConfigurations) {
+  copyFrozen(5);
+  commit(5);
+  destination_.crash();
+  destination_.start([&] { configure(destination_, vmUuid, parseInetAddress("10.0.0.70").value()); });
+  EXPECT_EQ(destination_.registry().find(vmUuid)->name.value, "configured");
+  EXPECT_EQ(destination_.registry().get(vmUuid).addresses.size(), 2u) << "the transfer's rows are those of the other";
+  ASSERT_TRUE(destination_.want(Admin::abort, 5));
+  turns(20);
+  ASSERT_TRUE(reaches(destination_, Oper::aborted));
+  EXPECT_TRUE(destination_.rows().empty());
+}
+
+TEST_F(RecoverTest, AnAddressThatBelongsToAnotherVmNowStaysItsOwn) {
+  copyFrozen(5);
+  commit(5);
+  destination_.crash();
+  destination_.start([&] { configure(destination_, other(), vmAddress); });
+  EXPECT_EQ(*destination_.registry().ownerOf(vmAddress), other());
+  EXPECT_TRUE(destination_.registry().get(vmUuid).addresses.empty());
+  // Its rows are the other's now, and nobody takes them away.
+  ASSERT_TRUE(reaches(destination_, Oper::failed));
+  EXPECT_NE(destination_.transferRow().error.value.find("no address"), std::string::npos);
+  EXPECT_EQ(destination_.rows().size(), 60u);
+}
+
+TEST_F(RecoverTest, ADamagedAddressOrVmIsNotTaken) {
+  ASSERT_TRUE(destination_.claim(Role::destination, 5));
+  destination_.crash();
+  {
+    StateFile file{directory_ + "/destination.json"};
+    file.put(AnyRow{address(vmUuid, InetAddress{}, StorageType::volatile_)});
+    file.put(AnyRow{address(vmUuid, parseInetAddress("0.0.0.0").value(), StorageType::volatile_)});
+    file.put(AnyRow{address(other(), parseInetAddress("10.0.0.9").value(), StorageType::volatile_)});
+    file.put(AnyRow{VmRow{}});
+    ASSERT_TRUE(file.save());
+  }
+  destination_.restart();
+  EXPECT_EQ(destination_.registry().vms().size(), 1u);
+  EXPECT_EQ(destination_.registry().addresses().size(), 1u);
+}
+
 TEST_F(CrashTest, AFinishedTransferStaysFinished) {
   copyFrozen(5);
   commit(5);

@@ -96,12 +96,48 @@ TEST_F(TransferTest, ChunksComeInAnyOrderAndAsOftenAsTheyLike) {
     ASSERT_TRUE(reaches(destination_, Oper::prepared));
     std::shuffle(order.begin(), order.end(), random);
     for (auto n : order) ASSERT_TRUE(destination_.writeChunk(epoch, n, chunks[n - 1]));
-    EXPECT_EQ(destination_.transferRow().chunks, chunks.size());
+    ASSERT_TRUE(until([&] { return destination_.transferRow().chunks == chunks.size(); }));
     EXPECT_EQ(destination_.transferRow().octets, source_.transferRow().octets);
     commit(epoch);
     EXPECT_EQ(destination_.transferRow().digest, source_.transferRow().digest);
     EXPECT_EQ(packed(destination_.rows()), packed(source_.rows()));
   }
+}
+
+TEST_F(TransferTest, ChunksThatWaitedAreAppliedInSlices) {
+  addConnections(source_, 1000, 200);
+  copyFrozen(4);
+  auto chunks = image(4);
+  ASSERT_GT(chunks.size(), 20u);
+  ASSERT_TRUE(destination_.claim(Role::destination, 5));
+  for (std::uint32_t n = 2; n <= chunks.size(); ++n) ASSERT_TRUE(destination_.writeChunk(5, n, chunks[n - 1]));
+  ASSERT_TRUE(destination_.writeChunk(5, 1, chunks[0]));
+  EXPECT_LE(destination_.transferRow().chunks, 2u);
+  turns(3);
+  EXPECT_GT(destination_.transferRow().chunks, 2u);
+  EXPECT_LT(destination_.transferRow().chunks, 10u);
+  // Those that came are all of them, hence the manager may go on.
+  commit(5);
+  EXPECT_EQ(packed(destination_.rows()), packed(source_.rows()));
+  EXPECT_EQ(destination_.transferRow().chunks, chunks.size());
+}
+
+TEST_F(TransferTest, WaitingChunksThatComeToAnotherImageFailTheCommitBeforeAnythingIsMade) {
+  image::ChunkWriter writer{1};
+  image::Digest digest;
+  digest.add(AnyRow{connection(1000)});
+  writer.put(AnyRow{connection(1000)});
+  writer.put(AnyRow{connection(1001)});
+  writer.put(AnyRow{connection(1002)});
+  writer.end(digest);
+  auto chunks = writer.take();
+  ASSERT_TRUE(destination_.claim(Role::destination, 5));
+  for (auto n = static_cast<std::uint32_t>(chunks.size()); n > 0; --n) ASSERT_TRUE(destination_.writeChunk(5, n, chunks[n - 1]));
+  ASSERT_LT(destination_.transferRow().chunks, chunks.size());
+  ASSERT_TRUE(destination_.want(Admin::commit, 5));
+  ASSERT_TRUE(reaches(destination_, Oper::failed));
+  EXPECT_NE(destination_.transferRow().error.value.find("its end mark says 1"), std::string::npos);
+  EXPECT_TRUE(destination_.rows().empty());
 }
 
 TEST_F(TransferTest, AMissingChunkIsNoCommit) {
@@ -322,6 +358,21 @@ TEST(TransferClock, RowsAgeWithoutEnding) {
   age(row, 1000s);
   EXPECT_EQ(row.as<TcpConnRow>().timeout, 1u);
   EXPECT_EQ(remainingLifeSeconds(row), 1);
+}
+
+TEST(TransferClock, WhatHasNoEndDoesNotAgeAndIsEqualOnlyToItself) {
+  auto row = aclEntry("10.0.0.7");
+  row.timeout = forEver;
+  AnyRow eternal{row}, aged{row};
+  age(aged, 1000s);
+  EXPECT_EQ(aged.as<AclRow>().timeout, forEver);
+  EXPECT_EQ(remainingLifeSeconds(eternal), std::nullopt);
+  EXPECT_TRUE(explainedByTime(eternal, aged, 1000s));
+  for (auto other : {0u, 600u, forEver - 1}) {
+    row.timeout = other;
+    EXPECT_FALSE(explainedByTime(eternal, AnyRow{row}, 0s)) << other;
+    EXPECT_FALSE(explainedByTime(AnyRow{row}, eternal, 0s)) << other;
+  }
 }
 
 }  // namespace

@@ -114,6 +114,16 @@ TEST(VmDiff, ComparesClockColumnsWithinTheTolerance) {
   EXPECT_EQ(differences(left, right, 4).size(), 1u);
 }
 
+TEST(VmDiff, WhatHasNoEndIsEqualOnlyToItself) {
+  auto left = sample(), right = sample();
+  left.rows.front().as<TcpConnRow>().timeout = forEver;
+  right.rows.front().as<TcpConnRow>().timeout = forEver - 2;
+  EXPECT_EQ(differences(left, right, 5).size(), 1u);
+  EXPECT_EQ(differences(right, left, 5).size(), 1u);
+  right.rows.front().as<TcpConnRow>().timeout = forEver;
+  EXPECT_TRUE(differences(left, right, 0).empty());
+}
+
 TEST(VmDiff, LeavesOutWhatIsTheDevicesOwnBusiness) {
   auto left = sample(), right = sample();
   right.rows.front().as<TcpConnRow>().storageType = StorageType::nonVolatile;

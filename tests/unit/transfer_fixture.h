@@ -16,7 +16,9 @@
 #include "mibs/image_table.h"
 #include "mibs/tcp_conn_table.h"
 #include "subagent/memory_back_end.h"
+#include "subagent/name_map.h"
 #include "subagent/transfer_engine.h"
+#include "tests/unit/fake_exchanged_tables.h"
 
 namespace vmmig::test {
 
@@ -100,12 +102,17 @@ class FaultyTable final : public TableBackEnd {
   Faults& faults_;
 };
 
+/// The connections of another back end, and tables that are exchanged.
 class FaultyBackEnd final : public BackEnd {
  public:
-  explicit FaultyBackEnd(BackEnd& real) : real_(real), table_(*real.tables().front(), faults) {}
+  explicit FaultyBackEnd(BackEnd& real) : real_(real), table_(*real.tableFor(TableOf<TcpConnRow>::info), faults) {
+    for (auto* table : exchanged.tables()) tables_.push_back(table);
+  }
   std::string_view name() const override { return real_.name(); }
   Bits<Capability> capabilities() const override { return real_.capabilities(); }
-  HealthReport health() override { return real_.health(); }
+  std::vector<CheckRow> checks() override { return real_.checks(); }
+  std::optional<Refusal> exchange(const Vm&, const Exchange& exchange) override { return exchanged.exchange(exchange); }
+  std::optional<Refusal> rehearse(const Vm&, const Exchange& exchange) override { return exchanged.rehearse(exchange); }
   std::uint32_t maxRows() override { return real_.maxRows(); }
   std::uint32_t rows() override { return real_.rows(); }
   std::span<TableBackEnd* const> tables() override { return tables_; }
@@ -114,6 +121,7 @@ class FaultyBackEnd final : public BackEnd {
   bool isBlocked(const Uuid& vm) const override { return real_.isBlocked(vm); }
 
   Faults faults;
+  FakeExchangedTables exchanged;
 
  private:
   BackEnd& real_;
@@ -137,6 +145,30 @@ inline TcpConnRow connection(std::uint16_t localPort, std::uint32_t seconds = 10
   return row;
 }
 
+inline AclRow aclEntry(const std::string& entry, const std::string& list = "authenticated") {
+  AclRow row;
+  row.uuid = vmUuid;
+  row.list.value = list;
+  row.entry.value = row.match.value = entry;
+  row.timeout = row.lifetime = 600;
+  row.identity.value = "alice";
+  return row;
+}
+
+inline std::vector<PolicyRow> policy(const std::string& name, const std::vector<std::string>& pieces) {
+  std::vector<PolicyRow> rows;
+  for (const auto& text : pieces) {
+    PolicyRow row;
+    row.uuid = vmUuid;
+    row.name.value = name;
+    row.piece.value = static_cast<std::uint32_t>(rows.size()) + 1;
+    row.pieces.value = static_cast<std::uint32_t>(pieces.size());
+    row.text.value = text;
+    rows.push_back(row);
+  }
+  return rows;
+}
+
 /// Everything of a row but what a clock changes.
 inline std::set<std::string> packed(const std::vector<TcpConnRow>& rows) {
   std::set<std::string> result;
@@ -146,20 +178,36 @@ inline std::set<std::string> packed(const std::vector<TcpConnRow>& rows) {
 
 class Device {
  public:
-  Device(EventLoop& loop, std::string stateFile, Limits limits = {})
+  /// `names`: its rules, when its names are not the common ones.
+  Device(EventLoop& loop, std::string stateFile, Limits limits = {}, std::vector<NameRule> names = {})
       : loop_(loop), stateFile_(std::move(stateFile)), limits_(limits) {
+    auto faulty = std::make_unique<FaultyBackEnd>(memory_);
+    backEnd_ = faulty.get();
+    front_ = std::move(faulty);
+    if (!names.empty()) front_ = std::make_unique<MappedBackEnd>(std::move(front_), NameMap::make(std::move(names)).value());
     start();
     knowVm();
   }
 
   TransferEngine& engine() { return *agent_->engine; }
   VmRegistry& registry() { return agent_->registry; }
-  FaultyBackEnd& backEnd() { return backEnd_; }
-  Faults& faults() { return backEnd_.faults; }
+  FaultyBackEnd& backEnd() { return *backEnd_; }
+  Faults& faults() { return backEnd_->faults; }
+  FakeExchangedTables& exchanged() { return backEnd_->exchanged; }
   std::vector<TcpConnRow> rows() { return memory_.firewall().rowsOf(vm()); }
   Vm vm() const { return {vmUuid, "web1", {vmAddress}}; }
   void add(const TcpConnRow& row) { ASSERT_TRUE(memory_.firewall().insert(row)); }
   void remove(const TcpConnRow& row) { memory_.firewall().erase(row); }
+  void add(const std::vector<PolicyRow>& pieces) {
+    for (const auto& piece : pieces) exchanged().add(piece);
+  }
+  /// Everything of the rows of the tables that are exchanged but what a clock changes.
+  std::set<std::string> exchangedRows() {
+    std::set<std::string> result;
+    for (const auto& [key, row] : exchanged().rows)
+      result.insert(std::string{row.table().name} + image::packRow(row, image::Form::canonical));
+    return result;
+  }
   void knowVm() {
     VmRow row;
     row.uuid = vmUuid;
@@ -179,7 +227,12 @@ class Device {
   }
   void restart() {
     crash();
+    start([] {});
+  }
+  /// As vmmigd starts: `configure` is what its configuration does to the registry.
+  void start(const std::function<void()>& configure) {
     start();
+    configure();
     engine().recover();
   }
 
@@ -252,11 +305,12 @@ class Device {
     StateFile file;
     std::unique_ptr<TransferEngine> engine;
   };
-  void start() { agent_ = std::make_unique<Agent>(loop_, backEnd_, notifier, stateFile_, limits_); }
+  void start() { agent_ = std::make_unique<Agent>(loop_, *front_, notifier, stateFile_, limits_); }
 
   EventLoop& loop_;
   MemoryBackEnd memory_;
-  FaultyBackEnd backEnd_{memory_};
+  std::unique_ptr<BackEnd> front_;
+  FaultyBackEnd* backEnd_ = nullptr;
   std::string stateFile_;
   Limits limits_;
   std::unique_ptr<Agent> agent_;
@@ -264,7 +318,9 @@ class Device {
 
 class TransferTest : public testing::Test {
  protected:
-  TransferTest() {
+  explicit TransferTest(const std::vector<NameRule>& sourceNames = {}, const std::vector<NameRule>& destinationNames = {})
+      : source_(loop_, directory_ + "/source.json", smallLimits(), sourceNames),
+        destination_(loop_, directory_ + "/destination.json", smallLimits(), destinationNames) {
     log::setLevel(log::Level::error);
     std::filesystem::create_directories(directory_);
   }
@@ -329,8 +385,8 @@ class TransferTest : public testing::Test {
 
   std::string directory_ = testing::TempDir() + "vmmig-transfer-" + std::to_string(::getpid());
   EventLoop loop_;
-  Device source_{loop_, directory_ + "/source.json", smallLimits()};
-  Device destination_{loop_, directory_ + "/destination.json", smallLimits()};
+  Device source_;
+  Device destination_;
 };
 
 }  // namespace vmmig::test
