@@ -69,6 +69,7 @@ class TableBackEnd {
 struct Exchange {
   std::span<const AnyRow> remove;
   std::span<const AnyRow> create;
+  bool isUndo = false;  // `create` is what was there before: also policies of which pieces are missing come back as they were
 };
 
 /// Why an exchange cannot be; nothing of it has happened.
@@ -90,7 +91,7 @@ class BackEnd {
   virtual std::span<TableBackEnd* const> tables() = 0;
 
   /// All of it or nothing, also when the process is killed in the middle. A row that exists under an index of `create` and is not
-  /// among `remove` is an error (inconsistentName), as is a policy of which pieces are missing.
+  /// among `remove` is an error (inconsistentName), as is a policy of which pieces are missing (unless it is an undo).
   virtual std::optional<Refusal> exchange(const Vm& vm, const Exchange& exchange) = 0;
   /// Could it be, as far as the device can tell without doing it? A policy of which pieces are missing is left out. Changes nothing.
   virtual std::optional<Refusal> rehearse(const Vm& vm, const Exchange& exchange) = 0;

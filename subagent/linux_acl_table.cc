@@ -42,22 +42,23 @@ const AclList* LinuxAclTable::listOf(const AclRow& row) const {
   return found == lists_.end() ? nullptr : &*found;
 }
 
-Result<NftSet> LinuxAclTable::setOf(const Vm& vm, const AclRow& row, Sets& known) {
-  if (auto found = known.find(row.list.value); found != known.end()) return found->second;
+Result<NftSet> LinuxAclTable::setOf(const Vm& vm, const AclRow& row) {
   const auto* list = listOf(row);
   if (!list)
     return failure(SnmpStatus::inconsistentName,
                    subjectOf(row) + ": this device has no list of that name; name it with acl = in vmmigd.conf");
-  auto set = describeSet(nft(), list->set.text(vm.name));
-  if (set) known[row.list.value] = *set;
+  if (list->set.isPerVm() && vm.name.empty())
+    return failure(SnmpStatus::inconsistentValue,
+                   subjectOf(row) + ": VM " + vm.label() + " has no name, of which that of the set is made: set vmMigVmName");
+  auto set = sets_.describe(list->set.text(vm.name));
   if (set || set.error().status != SnmpStatus::noSuchName) return set;
   return failure(SnmpStatus::inconsistentValue, subjectOf(row) + ": the set " + list->set.text(vm.name) + " does not exist here");
 }
 
-Result<std::string> LinuxAclTable::createCommand(const Vm& vm, const AclRow& given, Sets& known) {
+Result<std::string> LinuxAclTable::createCommand(const Vm& vm, const AclRow& given) {
   auto row = completed(given);
   if (auto status = checkAcl(&row, vm.addresses); !status) return failure(status.error());
-  auto set = setOf(vm, row, known);
+  auto set = setOf(vm, row);
   if (!set) return failure(set.error());
   auto action = listOf(row)->action;
   if (row.action != action)
@@ -70,6 +71,7 @@ Result<std::string> LinuxAclTable::createCommand(const Vm& vm, const AclRow& giv
 
 Result<std::vector<AnyRow>> LinuxAclTable::rowsOf(const Vm& vm, const AclList& list) {
   std::vector<AnyRow> rows;
+  if (list.set.isPerVm() && vm.name.empty()) return rows;
   auto listing = listSet(nft(), list.set.text(vm.name));
   // A list that is not there has no entries; checks() tells of it.
   if (!listing && listing.error().status == SnmpStatus::noSuchName) return rows;
@@ -106,8 +108,7 @@ Result<std::optional<AnyRow>> LinuxAclTable::find(const Vm& vm, const AnyRow& ke
 }
 
 Status LinuxAclTable::check(const Vm& vm, const AnyRow& row) {
-  Sets known;
-  auto command = createCommand(vm, row.as<AclRow>(), known);
+  auto command = createCommand(vm, row.as<AclRow>());
   return command ? Status{} : failure(command.error());
 }
 
@@ -124,10 +125,12 @@ InetAddress LinuxAclTable::peerOf(const AnyRow& any) const {
 
 std::optional<Refusal> LinuxAclTable::stage(NftTransaction& transaction, const Vm& vm, const ExchangePart& part) {
   using Step = NftTransaction::Step;
-  Sets known;
+  NftSets::Anew anew{sets_};
   for (const auto* any : part.remove) {
     const auto& row = any->as<AclRow>();
-    auto set = setOf(vm, row, known);
+    auto set = setOf(vm, row);
+    if (!set && set.error().status == SnmpStatus::genErr)
+      return Refusal{{SnmpStatus::genErr, subjectOf(row) + ": " + set.error().text}, std::nullopt};
     if (!set) continue;  // with the set its elements are gone
     auto command = deleteElement(*set, row.match.value);
     if (!command) return Refusal{{command.error().status, subjectOf(row) + ": " + command.error().text}, std::nullopt};
@@ -135,7 +138,7 @@ std::optional<Refusal> LinuxAclTable::stage(NftTransaction& transaction, const V
   }
   for (const auto& created : part.create) {
     const auto& row = created.row->as<AclRow>();
-    auto command = createCommand(vm, row, known);
+    auto command = createCommand(vm, row);
     if (!command) return Refusal{command.error(), created.number};
     transaction.add(Step::addElements, *command, created.number, subjectOf(row));
   }

@@ -12,7 +12,7 @@ namespace vmmig {
 
 class LinuxAclTable final : public LinuxExchangedTable {
  public:
-  LinuxAclTable(Nft& nft, std::vector<AclList> lists) : LinuxExchangedTable(nft), lists_(std::move(lists)) {}
+  LinuxAclTable(Nft& nft, std::vector<AclList> lists) : LinuxExchangedTable(nft), lists_(std::move(lists)), sets_(nft) {}
 
   const TableInfo& table() const override { return TableOf<AclRow>::info; }
   std::unique_ptr<RowCursor> read(const Vm& vm) override;
@@ -25,13 +25,13 @@ class LinuxAclTable final : public LinuxExchangedTable {
 
  private:
   const AclList* listOf(const AclRow& row) const;
-  using Sets = std::map<std::string, NftSet>;  // by list: each is asked for once
-  Result<NftSet> setOf(const Vm& vm, const AclRow& row, Sets& known);
-  Result<std::string> createCommand(const Vm& vm, const AclRow& row, Sets& known);
+  Result<NftSet> setOf(const Vm& vm, const AclRow& row);
+  Result<std::string> createCommand(const Vm& vm, const AclRow& row);
   Result<std::vector<AnyRow>> rowsOf(const Vm& vm, const AclList& list);
   CheckRow checkList(const AclList& list);
 
   std::vector<AclList> lists_;
+  NftSets sets_;
   std::map<Uuid, std::vector<InetAddress>> addresses_;  // of the VMs whose rows were read, for peerOf()
 };
 

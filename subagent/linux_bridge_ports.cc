@@ -84,7 +84,8 @@ int takePvid(const nlmsghdr* message, void* links) {
 
 tl::unexpected<Error> cannotList() { return failure("the kernel does not list its links (" + errnoText(errno) + ")"); }
 
-Status dump(mnl_socket* socket, unsigned char family, std::uint32_t wanted, mnl_cb_t take, Links& links) {
+/// False: interrupted, because links changed meanwhile; what came is not all, and the rest is still on the socket.
+Result<bool> dump(mnl_socket* socket, unsigned char family, std::uint32_t wanted, mnl_cb_t take, Links& links) {
   std::array<char, 32768> buffer;
   auto* message = mnl_nlmsg_put_header(buffer.data());
   message->nlmsg_type = RTM_GETLINK;
@@ -97,9 +98,31 @@ Status dump(mnl_socket* socket, unsigned char family, std::uint32_t wanted, mnl_
     auto size = mnl_socket_recvfrom(socket, buffer.data(), buffer.size());
     if (size < 0) return cannotList();
     auto answer = mnl_cb_run(buffer.data(), static_cast<std::size_t>(size), 0, mnl_socket_get_portid(socket), take, &links);
-    if (answer < 0 && errno != EINTR) return cannotList();
-    if (answer <= 0) return {};  // EINTR: changed meanwhile; the change is told, and whoever watches reads anew
+    if (answer < 0 && errno == EINTR) return false;  // NLM_F_DUMP_INTR
+    if (answer < 0) return cannotList();
+    if (answer == 0) return true;
   }
+}
+
+/// On a socket of its own; false when it was interrupted.
+Result<bool> readLinks(Links& links) {
+  Socket socket{mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC)};
+  if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return cannotList();
+  auto dumped = dump(socket.get(), AF_UNSPEC, RTEXT_FILTER_SKIP_STATS, takeLink, links);
+  if (!dumped || !*dumped) return dumped;
+  if (std::none_of(links.begin(), links.end(), [](const auto& each) { return each.second.filtersVlans; })) return true;
+  return dump(socket.get(), AF_BRIDGE, RTEXT_FILTER_BRVLAN, takePvid, links);
+}
+
+// Half a list would take ports for gone, so it is none. Links that change that often are told again, and then read again.
+Result<Links> readAllLinks() {
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    Links links;
+    auto read = readLinks(links);
+    if (!read) return failure(read.error());
+    if (*read) return links;
+  }
+  return failure("the links of this device change faster than the kernel lists them; they are read again at the next change");
 }
 
 }  // namespace
@@ -125,19 +148,13 @@ std::uint16_t pvidFrom(const nlmsghdr* message) {
 }
 
 Result<Bridges> readBridges() {
-  Socket socket{mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC)};
-  if (!socket || mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) return cannotList();
-  Links links;
-  if (auto dumped = dump(socket.get(), AF_UNSPEC, RTEXT_FILTER_SKIP_STATS, takeLink, links); !dumped)
-    return failure(dumped.error());
-  if (std::any_of(links.begin(), links.end(), [](const auto& each) { return each.second.filtersVlans; }))
-    if (auto dumped = dump(socket.get(), AF_BRIDGE, RTEXT_FILTER_BRVLAN, takePvid, links); !dumped)
-      return failure(dumped.error());
+  auto links = readAllLinks();
+  if (!links) return failure(links.error());
   Bridges bridges;
-  for (const auto& [index, link] : links) {
+  for (const auto& [index, link] : *links) {
     if (link.isBridge) bridges.names.push_back(link.name);
-    auto bridge = links.find(link.master);
-    if (!link.isPort || bridge == links.end()) continue;
+    auto bridge = links->find(link.master);
+    if (!link.isPort || bridge == links->end()) continue;
     bridges.ports.push_back({index, link.name, bridge->second.name, bridge->second.filtersVlans ? link.pvid : std::uint16_t{0}});
   }
   return bridges;

@@ -81,10 +81,11 @@ bool endsWithin(pid_t child, std::chrono::milliseconds limit) {
   }
 }
 
-int wait(pid_t child) {
+/// Not known when somebody else takes the children's ends: where SIGCHLD is ignored, which is inherited, the kernel does.
+Result<int> wait(pid_t child) {
   int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  while (waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) return failure(std::string{"how it ended is not known: "} + std::strerror(errno));
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -117,9 +118,10 @@ Result<ChildResult> runChild(const std::vector<std::string>& words, const std::s
     return failure(SnmpStatus::resourceUnavailable, path + " cannot be started: " + std::strerror(code));
   bool isInTime = endsWithin(child, limit);
   if (!isInTime) kill(child, SIGKILL);
-  int status = wait(child);
+  auto status = wait(child);
   if (!isInTime) return failure(path + " gave no answer in time, and was ended");
-  return ChildResult{status, contentOf(*out), contentOf(*errors)};
+  if (!status) return failure(path + " was started, but " + status.error().text);
+  return ChildResult{*status, contentOf(*out), contentOf(*errors)};
 }
 
 }  // namespace vmmig

@@ -38,10 +38,10 @@ Result<std::vector<CounterRow>> NamedCounter::rows(const Vm& vm) {
     if (!object.contains(kind())) continue;
     const auto& values = object[kind()];
     auto row = rowOf(vm);
-    row.packets = values.value("packets", std::uint64_t{0});
-    row.octets = values.value(isQuota() ? "used" : "bytes", std::uint64_t{0});
-    if (isQuota()) row.threshold = values.value("bytes", std::uint64_t{0});
-    if (isQuota()) row.match.value = values.value("inv", false) ? "over" : "until";
+    row.packets = numberIn(values, "packets");
+    row.octets = numberIn(values, isQuota() ? "used" : "bytes");
+    if (isQuota()) row.threshold = numberIn(values, "bytes");
+    if (isQuota()) row.match.value = values.contains("inv") && values["inv"] == true ? "over" : "until";
     rows.push_back(row);
   }
   return rows;

@@ -39,6 +39,8 @@ class SetCounter : public LinuxCounter {
   /// Nothing when it does not exist.
   Result<std::optional<NftSet>> present(const Vm& vm);
   std::optional<Refusal> stageMembers(NftTransaction& transaction, const CounterPart& part, const NftSet& set);
+
+  NftSets sets_{nft()};
 };
 
 Result<std::vector<CounterRow>> SetCounter::rows(const Vm& vm) {
@@ -63,7 +65,7 @@ Result<std::vector<CounterRow>> SetCounter::rows(const Vm& vm) {
 }
 
 Result<std::optional<NftSet>> SetCounter::present(const Vm& vm) {
-  auto set = describeSet(nft(), path(vm));
+  auto set = sets_.describe(path(vm));
   if (set) return std::optional{*set};
   if (set.error().status == SnmpStatus::noSuchName) return std::optional<NftSet>{};
   return failure(set.error());
@@ -180,6 +182,7 @@ std::optional<Refusal> HalfOpenCounter::stageHead(NftTransaction& transaction, c
 }
 
 std::optional<Refusal> HalfOpenCounter::stage(NftTransaction& transaction, const Vm& vm, const CounterPart& part) {
+  NftSets::Anew anew{sets_};
   auto found = present(vm);
   if (!found) return Refusal{found.error(), std::nullopt};
   auto set = *found;
@@ -201,23 +204,32 @@ class ElementCounter final : public SetCounter {
   Status check(const Vm& vm, const CounterRow& row) override;
   std::optional<Refusal> stage(NftTransaction& transaction, const Vm& vm, const CounterPart& part) override;
   CheckRow check() override;
+
+ private:
+  /// Whether there is a place for such a row at all.
+  Status checkPlace(const Vm& vm, const CounterRow& row, const std::optional<NftSet>& set) const;
 };
 
-Status ElementCounter::check(const Vm& vm, const CounterRow& row) {
+Status ElementCounter::checkPlace(const Vm& vm, const CounterRow& row, const std::optional<NftSet>& set) const {
   if (row.isHead()) return refused(row, SnmpStatus::inconsistentName, "vmMigCounterMember must say which of its elements");
-  auto set = describeSet(nft(), path(vm));
-  if (!set && set.error().status == SnmpStatus::noSuchName)
-    return refused(row, SnmpStatus::inconsistentValue, "the set " + path(vm) + " does not exist here");
+  if (!set) return refused(row, SnmpStatus::inconsistentValue, "the set " + path(vm) + " does not exist here");
+  return {};
+}
+
+Status ElementCounter::check(const Vm& vm, const CounterRow& row) {
+  auto set = present(vm);
   if (!set) return failure(set.error());
-  auto command = createElement(*set, elementOf(row));
+  if (auto status = checkPlace(vm, row, *set); !status) return status;
+  auto command = createElement(**set, elementOf(row));
   return command ? Status{} : refused(row, command.error().status, command.error().text);
 }
 
 std::optional<Refusal> ElementCounter::stage(NftTransaction& transaction, const Vm& vm, const CounterPart& part) {
+  NftSets::Anew anew{sets_};
   auto set = present(vm);
   if (!set) return Refusal{set.error(), std::nullopt};
   for (const auto& [row, number] : part.create)
-    if (!*set || row.isHead()) return Refusal{check(vm, row).error(), number};
+    if (auto status = checkPlace(vm, row, *set); !status) return Refusal{status.error(), number};
   if (!*set) return std::nullopt;  // with the set its elements are gone
   return stageMembers(transaction, part, **set);
 }

@@ -56,7 +56,11 @@ LinuxDhcpBindingTable::~LinuxDhcpBindingTable() {
 
 /// What the kernel still has is newer than the file.
 void LinuxDhcpBindingTable::start() {
-  if (auto bridges = readBridges()) bridges_ = std::move(*bridges);
+  auto bridges = readBridges();
+  isStarted_ = bridges.has_value();
+  // Whatever stands stays: without the ports' names it would cut off all that is exempt.
+  if (!bridges) return log::error(fault_ = bridges.error().text);
+  bridges_ = std::move(*bridges);
   bool isAnew = !guard_.stands();
   auto kept = isAnew ? file_.load(std::chrono::system_clock::now()) : std::vector<DhcpBinding>{};
   auto status = guard_.ensure(bridges_, kept);
@@ -77,12 +81,10 @@ std::vector<LinuxDhcpSnooper::Port> LinuxDhcpBindingTable::ports() const {
 }
 
 void LinuxDhcpBindingTable::follow() {
+  if (!isStarted_) start();
+  if (!isStarted_) return;
   auto bridges = readBridges();
-  if (!bridges) {
-    fault_ = bridges.error().text;
-    log::error(fault_);
-    return;
-  }
+  if (!bridges) return log::error(fault_ = bridges.error().text);
   bridges_ = std::move(*bridges);
   auto status = guard_.follow(bridges_);
   fault_ = status ? "" : status.error().text;

@@ -56,6 +56,7 @@ class LinuxDhcpBindingTable final : public LinuxExchangedTable {
   std::unique_ptr<LinkWatch> watch_;
   std::optional<EventLoop::TimerId> saving_;
   bool isDirty_ = false;
+  bool isStarted_ = false;
 };
 
 }  // namespace vmmig

@@ -15,6 +15,14 @@ bool isSameTransaction(const DhcpMessage& a, const DhcpMessage& b) {
 
 }  // namespace
 
+bool DhcpLearner::Limit::allows(Clock::time_point now) {
+  tokens = std::min(burst, tokens + perSecond * std::chrono::duration<double>(now - at).count());
+  at = now;
+  if (tokens < 1) return false;
+  --tokens;
+  return true;
+}
+
 const std::string* DhcpLearner::asker(const DhcpMessage& message, std::uint16_t vlan) const {
   for (const auto& [port, requests] : requests_)
     for (const auto& request : requests)
@@ -32,6 +40,7 @@ void DhcpLearner::remember(const DhcpMessage& message, const Arrival& arrival, C
   dropOld(now);
   // The first one counts: a request is broadcast, so whoever hears it at another port could send it once more as his own.
   if (asker(message, arrival.vlan)) return;
+  if (!limits_[arrival.port].requests.allows(now)) return;
   auto& requests = requests_[arrival.port];
   if (requests.size() == requestsPerPort) requests.pop_front();
   requests.push_back({message, arrival.vlan, now});
@@ -60,8 +69,12 @@ std::vector<DhcpLearner::Change> DhcpLearner::learn(const DhcpMessage& message, 
     std::erase_if(found->second, [&](const Request& each) { return isSameTransaction(each.message, message); });
     return {};
   }
-  for (const auto& lease : message.leases)
-    changes.push_back({message.kind == Kind::release, {arrival.vlan, message.clientMac, lease.address, *port, lease.seconds}});
+  bool isEnd = message.kind == Kind::release;
+  for (const auto& lease : message.leases) {
+    // One message can have many addresses.
+    if (isEnd && !limits_[*port].ends.allows(now)) break;
+    changes.push_back({isEnd, {arrival.vlan, message.clientMac, lease.address, *port, lease.seconds}});
+  }
   return changes;
 }
 

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "common/digest.h"
+#include "common/hex.h"
 #include "subagent/transfer_text.h"
 
 namespace vmmig {
@@ -18,6 +20,7 @@ Parts divide(Tables tables, const Exchange& exchange, bool rehearsal) {
   for (auto* table : tables) {
     ExchangePart part;
     part.rehearsal = rehearsal;
+    part.isUndo = exchange.isUndo;
     for (const auto& row : exchange.remove)
       if (&row.table() == &table->table()) part.remove.push_back(&row);
     for (std::size_t i = 0; i < exchange.create.size(); ++i)
@@ -49,6 +52,17 @@ std::optional<Refusal> runAll(Nft& nft, const Parts& parts, const Vm& vm) {
   return refusal;
 }
 
+/// The name is the index: two long ones must not become the same.
+std::string shortName(const std::string& name) {
+  constexpr std::size_t most = 32, marked = 7;
+  if (name.size() <= most) return name;
+  std::size_t end = most - marked;
+  while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0) == 0x80) --end;  // inside a character
+  Sha256 digest;
+  digest.update(name);
+  return name.substr(0, end) + "#" + toHex(digest.finish()).substr(0, marked - 1);
+}
+
 class BatchCursor final : public RowCursor {
  public:
   explicit BatchCursor(std::function<Result<std::vector<AnyRow>>()> read) : read_(std::move(read)) {}
@@ -72,7 +86,7 @@ std::unique_ptr<RowCursor> readAtOnce(std::function<Result<std::vector<AnyRow>>(
 
 CheckRow finding(const std::string& name, Health health, std::string text, std::string remedy) {
   CheckRow row;
-  row.name.value = name.substr(0, 32);
+  row.name.value = shortName(name);
   row.health = health;
   row.text = shortened(std::move(text));
   row.remedy = shortened(std::move(remedy));

@@ -16,6 +16,7 @@ struct ExchangePart {
   std::vector<const AnyRow*> remove;
   std::vector<Created> create;
   bool rehearsal = false;
+  bool isUndo = false;  // Exchange::isUndo
 };
 
 class LinuxExchangedTable : public TableBackEnd {

@@ -63,7 +63,7 @@ bool names(const ExpectRow& row, const Vm& vm) {
          vm.owns(row.masterDestAddress) || vm.owns(row.natAddress);
 }
 
-Result<ToldExpectation> expectationFromMessage(const nlmsghdr* message) {
+ToldExpectation expectationFromMessage(const nlmsghdr* message) {
   Attributes entry{message}, tupleNest{entry[CTA_EXPECT_TUPLE]}, masterNest{entry[CTA_EXPECT_MASTER]};
   ToldExpectation result{{}, entry.u32(CTA_EXPECT_ID)};
   auto& row = result.row;
@@ -86,7 +86,8 @@ Result<ToldExpectation> expectationFromMessage(const nlmsghdr* message) {
   row.function.value = entry.text(CTA_EXPECT_FN);
   takeNat(row, entry[CTA_EXPECT_NAT]);
   if (!isWholeOrNothing(maskTuple.source.address))
-    return failure(describe(row) + " is for a whole prefix of sources, which vmMigExpectSourceAddress cannot tell");
+    result.fault = Error{SnmpStatus::genErr,
+                         describe(row) + " is for a whole prefix of sources, which vmMigExpectSourceAddress cannot tell"};
   if (isZero(maskTuple.source.address)) row.sourceAddress = mask(row.sourceAddress, false);
   return result;
 }

@@ -10,11 +10,11 @@ namespace vmmig {
 /// An expectation as the kernel tells it: whose it is and in which zone, it does not say.
 struct ToldExpectation {
   ExpectRow row;
-  std::uint32_t id = 0;  // CTA_EXPECT_ID
+  std::uint32_t id = 0;             // CTA_EXPECT_ID
+  std::optional<Error> fault = {};  // why no row can tell it; whoever's it is has to know, and nobody else
 };
 
-/// An error when it cannot be told as a row.
-Result<ToldExpectation> expectationFromMessage(const nlmsghdr* message);
+ToldExpectation expectationFromMessage(const nlmsghdr* message);
 
 Tuple tupleOf(const ExpectRow& row);
 Tuple masterOf(const ExpectRow& row);

@@ -30,9 +30,7 @@ class LinuxExpectTable::Cursor final : public RowCursor {
     if (auto status = start(); !status) return failure(status.error());
     std::vector<ToldExpectation> batch;
     auto more = dump_.next([&](const nlmsghdr* message) -> Status {
-      auto told = expectationFromMessage(message);
-      if (!told) return failure(told.error());
-      batch.push_back(std::move(*told));
+      batch.push_back(expectationFromMessage(message));
       return {};
     });
     if (!more) return failure(more.error());
@@ -50,6 +48,8 @@ class LinuxExpectTable::Cursor final : public RowCursor {
     return dump_.start(beginConntrackMessage(buffer, expectation(IPCTNL_MSG_EXP_GET), NLM_F_DUMP, dumpFamily(vm_)));
   }
   Status take(ToldExpectation& told, std::vector<AnyRow>& rows) {
+    // Before anything is asked about it: the zone may cost a dump.
+    if (told.fault && names(told.row, vm_)) return failure(*told.fault);
     auto zone = table_.zoneOf(told);
     if (!zone) return failure(zone.error());
     // Its connection has come meanwhile.
@@ -58,6 +58,7 @@ class LinuxExpectTable::Cursor final : public RowCursor {
     told.row.uuid = vm_.uuid;
     auto isOf = table_.isOf(vm_, told.row);
     if (!isOf) return failure(isOf.error());
+    if (*isOf && told.fault) return failure(*told.fault);
     if (*isOf) rows.emplace_back(std::move(told.row));
     return {};
   }
@@ -76,9 +77,7 @@ Result<std::optional<ToldExpectation>> LinuxExpectTable::look(const ExpectRow& k
   putKey(request, key);
   std::optional<ToldExpectation> result;
   auto code = requests_.get(request, [&](const nlmsghdr* message) -> Status {
-    auto told = expectationFromMessage(message);
-    if (!told) return failure(told.error());
-    result = std::move(*told);
+    result = expectationFromMessage(message);
     result->row.zone = key.zone;
     return {};
   });
@@ -163,6 +162,7 @@ Result<std::optional<AnyRow>> LinuxExpectTable::find(const Vm& vm, const AnyRow&
   auto is = isOf(vm, row);
   if (!is) return failure(is.error());
   if (!*is) return std::nullopt;
+  if ((*told)->fault) return failure(*(*told)->fault);
   return AnyRow{std::move(row)};
 }
 

@@ -129,8 +129,19 @@ Result<nlohmann::json> Nft::list(const std::string& command, Listing listing) {
   auto text = output(command, flagsOf(listing) | NFT_CTX_OUTPUT_JSON);
   if (!text) return failure(text.error());
   auto root = nlohmann::json::parse(*text, nullptr, false);
-  if (!root.is_object() || !root.contains("nftables")) return failure("nft " + command + ": its answer is no JSON");
+  if (!root.is_object() || !root.contains("nftables") || !root["nftables"].is_array())
+    return failure("nft " + command + ": its answer is no JSON");
   return root["nftables"];
+}
+
+std::string textIn(const nlohmann::json& object, const char* key) {
+  auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string{};
+}
+
+std::uint64_t numberIn(const nlohmann::json& object, const char* key) {
+  auto found = object.find(key);
+  return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
 }
 
 std::optional<std::string> nftQuoted(std::string_view text) {

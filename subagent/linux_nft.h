@@ -5,6 +5,7 @@
 // Written as text, because JSON loses the flag `dynamic` of sets and the counters of elements.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -59,6 +60,10 @@ class Nft {
   Result<std::string> output(const std::string& command, unsigned flags);
   std::unique_ptr<nft_ctx, Free> context_;
 };
+
+/// What a listing says under a key; another type than it should be counts as nothing.
+std::string textIn(const nlohmann::json& object, const char* key);
+std::uint64_t numberIn(const nlohmann::json& object, const char* key);
 
 /// A word as nft takes it in quotes, or nothing when it cannot stand there (a quote, a line end, not printable).
 std::optional<std::string> nftQuoted(std::string_view text);

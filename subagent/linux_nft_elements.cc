@@ -2,6 +2,7 @@
 #include "subagent/linux_nft_elements.h"
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "subagent/linux_nft.h"
@@ -12,6 +13,7 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::chrono::milliseconds descriptionLife{500};
 constexpr std::size_t maxComment = 128;  // NFTNL_UDATA_COMMENT_MAXLEN
 
 /// A word or a list of words.
@@ -143,7 +145,8 @@ Result<std::optional<NftSetListing>> setFrom(const Json& object) try {
     for (const auto& each : json["elem"]) listing.elements.push_back(entryFrom(each, listing.set));
   return std::optional{std::move(listing)};
 } catch (const Json::exception& error) {
-  return failure("nftables lists a set in a way that vmmigd does not know (" + std::string{error.what()} + "): " + object.dump());
+  return failure("nftables lists a set in a way that vmmigd does not know (" + std::string{error.what()} +
+                 "): " + object.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 Result<NftSetListing> listSet(Nft& nft, const std::string& path) { return list(nft, path, true); }
@@ -152,6 +155,15 @@ Result<NftSet> describeSet(Nft& nft, const std::string& path) {
   auto listing = list(nft, path, false);
   if (!listing) return failure(listing.error());
   return listing->set;
+}
+
+Result<NftSet> NftSets::describe(const std::string& path, Clock::time_point now) {
+  std::erase_if(known_, [&](const auto& each) { return each.second.end <= now; });
+  if (auto found = known_.find(path); found != known_.end()) return found->second.set;
+  auto set = describeSet(nft_, path);
+  // Another error may be gone the next time.
+  if (set || set.error().status == SnmpStatus::noSuchName) known_.insert_or_assign(path, Known{set, now + descriptionLife});
+  return set;
 }
 
 Result<std::string> createElement(const NftSet& set, const NftElement& element) {

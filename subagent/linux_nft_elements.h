@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/event_loop.h"
 #include "mibs/column.h"
 #include "subagent/linux_nft_match.h"
 #include "subagent/resources.h"
@@ -48,6 +50,35 @@ struct NftSetListing {
 Result<NftSetListing> listSet(Nft& nft, const std::string& path);
 /// Without its elements, however many it has.
 Result<NftSet> describeSet(Nft& nft, const std::string& path);
+
+/// describeSet() for one row after another: many rows ask for few sets. What is known of one, also that it does not exist, is
+/// kept for a moment.
+class NftSets {
+ public:
+  explicit NftSets(Nft& nft) : nft_(nft) {}
+  Result<NftSet> describe(const std::string& path, Clock::time_point now = Clock::now());
+
+  /// Nothing from before counts in its scope, and nothing from in there afterwards: what is staged may change sets.
+  class Anew {
+   public:
+    explicit Anew(NftSets& sets) : sets_(sets) { sets_.known_.clear(); }
+    ~Anew() { sets_.known_.clear(); }
+    Anew(const Anew&) = delete;
+    Anew& operator=(const Anew&) = delete;
+
+   private:
+    NftSets& sets_;
+  };
+
+ private:
+  struct Known {
+    Result<NftSet> set;
+    Clock::time_point end;
+  };
+  Nft& nft_;
+  std::map<std::string, Known> known_;  // by path, in which a VM's own set has the name of the VM
+};
+
 /// From an object of a listing, as `nft -nn -j` prints it; nothing when that is no set or map.
 Result<std::optional<NftSetListing>> setFrom(const nlohmann::json& object);
 

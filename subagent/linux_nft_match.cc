@@ -42,9 +42,11 @@ std::string verdictText(const std::string& verdict, const Json& target) {
 
 std::string componentText(const Json& value, std::string_view type) {
   if (!value.is_object() || value.empty()) return plainText(value, type);
-  const auto& [key, content] = *value.items().begin();
-  if (key == "prefix") return content["addr"].get<std::string>() + "/" + std::to_string(content["len"].get<unsigned>());
-  if (key == "range") return plainText(content[0], type) + "-" + plainText(content[1], type);
+  auto only = value.begin();
+  const std::string& key = only.key();
+  const Json& content = only.value();
+  if (key == "prefix") return content.at("addr").get<std::string>() + "/" + std::to_string(content.at("len").get<unsigned>());
+  if (key == "range") return plainText(content.at(0), type) + "-" + plainText(content.at(1), type);
   return verdictText(key, content);
 }
 

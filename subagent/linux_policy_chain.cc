@@ -89,15 +89,15 @@ Result<std::string> rulesIn(const std::string& listing, const std::string& chain
 std::string keyText(const json& key) {
   if (key.is_string()) return key.get<std::string>();
   if (!key.is_object()) return {};
-  if (key.contains("elem")) return keyText(key["elem"].value("val", json{}));
-  if (key.contains("prefix")) return key["prefix"].value("addr", "") + "/" + std::to_string(key["prefix"].value("len", 0));
-  if (key.contains("range") && key["range"].size() == 2) return keyText(key["range"][0]) + "-" + keyText(key["range"][1]);
+  if (key.contains("elem")) return key["elem"].contains("val") ? keyText(key["elem"]["val"]) : std::string{};
+  if (key.contains("prefix")) return textIn(key["prefix"], "addr") + "/" + std::to_string(numberIn(key["prefix"], "len"));
+  if (key.contains("range") && key["range"].is_array() && key["range"].size() == 2) return keyText(key["range"][0]) + "-" + keyText(key["range"][1]);
   return {};
 }
 
 bool leadsTo(const json& verdict, const std::string& chain) {
   for (const char* word : {"jump", "goto"})
-    if (verdict.is_object() && verdict.contains(word)) return verdict[word].value("target", "") == chain;
+    if (verdict.is_object() && verdict.contains(word)) return textIn(verdict[word], "target") == chain;
   return false;
 }
 
@@ -114,11 +114,11 @@ std::string LinuxPolicyChain::inTable(const std::string& name) const {
 }
 
 bool LinuxPolicyChain::hasTable() const {
-  auto tables = nft_.list("list tables " + source_.chain.family);
+  // As text: nft 1.0.6 prints no valid JSON for a table with flags, as that which blocks VMs.
+  auto tables = nft_.listText("list tables " + source_.chain.family);
   if (!tables) return false;
-  return std::any_of(tables->begin(), tables->end(), [&](const json& each) {
-    return each.contains("table") && each["table"].value("name", "") == source_.chain.table;
-  });
+  auto lines = linesOf(*tables);
+  return std::find(lines.begin(), lines.end(), "table " + source_.chain.family + " " + source_.chain.table) != lines.end();
 }
 
 Result<std::optional<std::string>> LinuxPolicyChain::read(const Vm& vm) const {
@@ -147,9 +147,11 @@ Result<std::string> LinuxPolicyChain::keyTypeOf(const std::string& map) {
     return failure("map " + inTable(map) + " does not exist here");
   if (!listing) return failure(listing.error());
   const auto* object = objectIn(*listing, "map");
-  if (!object || !object->contains("type") || !(*object)["type"].is_string() || object->value("map", "") != "verdict")
+  auto type = object ? textIn(*object, "type") : std::string{};
+  // Of a map to several values it is a list.
+  if (type.empty() || textIn(*object, "map") != "verdict")
     return failure("map " + inTable(map) + " does not lead from an address to a verdict");
-  return keyTypes_[map] = (*object)["type"].get<std::string>();
+  return keyTypes_[map] = type;
 }
 
 Result<std::string> LinuxPolicyChain::mapFor(const InetAddress& address, const Vm& vm) {

@@ -44,17 +44,19 @@ Status LinuxPolicyTable::changePieces(PolicyPieces& pieces, const Source& source
 }
 
 /// In force when it is complete, kept here when it is not.
-Status LinuxPolicyTable::settle(Plan& plan, const Vm& vm, const PolicyPieces& pieces, bool isRehearsal) const {
+Status LinuxPolicyTable::settle(Plan& plan, const Vm& vm, const PolicyPieces& pieces, const ExchangePart& part) const {
   if (isComplete(pieces)) {
     plan.after = vmmig::textOf(pieces);
     return plan.source->line.kind == PolicyKind::qos ? checkQos(*plan.after, vm.port) : LinuxPolicyChain::checkText(*plan.after);
   }
   if (pieces.empty()) return {};
-  if (isRehearsal) {
+  if (part.rehearsal) {
     plan.after = plan.before;  // the rest is still to come
     return {};
   }
-  if (!isRowByRow_) return failure(SnmpStatus::inconsistentValue, "it is not complete: missing are pieces " + missingOf(pieces));
+  // An undo brings back what was here before, and that need not have been complete.
+  if (!isRowByRow_ && !part.isUndo)
+    return failure(SnmpStatus::inconsistentValue, "it is not complete: missing are pieces " + missingOf(pieces));
   Key key{vm.uuid, plan.source->line.name};
   if (!pending_.contains(key) && pending_.size() >= maxPending)
     return failure(SnmpStatus::resourceUnavailable, std::to_string(maxPending) + " policies are not complete already");
@@ -78,7 +80,7 @@ Result<std::vector<LinuxPolicyTable::Plan>> LinuxPolicyTable::plan(const Vm& vm,
     if (!pieces) return failure(pieces.error());
     Plan plan{source.get(), *before, {}, {}, row};
     auto settled = changePieces(*pieces, *source, part, plan.row);
-    if (settled) settled = settle(plan, vm, *pieces, part.rehearsal);
+    if (settled) settled = settle(plan, vm, *pieces, part);
     row = plan.row;
     if (!settled) return failure(settled.error().status, subjectOf(*source, vm) + ": " + settled.error().text);
     plans.push_back(std::move(plan));

@@ -18,15 +18,6 @@ std::string joined(const TcLines& lines) {
   return text;
 }
 
-CheckRow checkOf(const std::string& name, Health health, std::string text, std::string remedy = {}) {
-  CheckRow row;
-  row.name.value = name.substr(0, 32);
-  row.health = health;
-  row.text.value = text.substr(0, 255);
-  row.remedy.value = remedy.substr(0, 255);
-  return row;
-}
-
 }  // namespace
 
 class LinuxPolicyTable::Cursor final : public RowCursor {
@@ -185,18 +176,18 @@ void LinuxPolicyTable::checkMaps(Source& source, std::vector<CheckRow>& rows) {
   auto name = "policy " + source.line.name;
   if (!source.chain.hasTable()) {
     auto table = source.line.chain.family + " " + source.line.chain.table;
-    rows.push_back(checkOf(name, Health::degraded, "table " + table + " does not exist", "load the ruleset of this device"));
+    rows.push_back(finding(name, Health::degraded, "table " + table + " does not exist", "load the ruleset of this device"));
     return;
   }
   for (const auto& [map, fault] : source.chain.checkMaps())
     if (!fault.empty()) {
       auto in = source.line.chain.family + " " + source.line.chain.table + " " + map;
       rows.push_back(
-          checkOf(name, Health::degraded, fault,
+          finding(name, Health::degraded, fault,
                   "make it: nft add map " + in + " '{ type ipv4_addr : verdict; }' (or ipv6_addr), and a rule with vmap"));
       return;
     }
-  rows.push_back(checkOf(name, Health::up, "its table and its maps are there"));
+  rows.push_back(finding(name, Health::up, "its table and its maps are there"));
 }
 
 std::vector<CheckRow> LinuxPolicyTable::checks() {
@@ -206,13 +197,13 @@ std::vector<CheckRow> LinuxPolicyTable::checks() {
     if (source->line.kind == PolicyKind::acl)
       checkMaps(*source, rows);
     else if (pathOfProgram("tc").empty())
-      rows.push_back(checkOf(name, Health::degraded, "tc(8) is not installed", "install the package iproute2"));
+      rows.push_back(finding(name, Health::degraded, "tc(8) is not installed", "install the package iproute2"));
     else
-      rows.push_back(checkOf(name, Health::up, "tc(8) is there"));
+      rows.push_back(finding(name, Health::up, "tc(8) is there"));
   }
   for (const auto& [key, pieces] : pending_)
-    rows.push_back(checkOf(
-        "pieces of " + key.second, Health::degraded,
+    rows.push_back(finding(
+        "pieces of " + key.second + " of VM " + toString(key.first), Health::degraded,
         "policy " + key.second + " of VM " + toString(key.first) + " is not in force: missing are pieces " + missingOf(pieces),
         "create them, or destroy the others"));
   return rows;

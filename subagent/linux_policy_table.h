@@ -58,7 +58,7 @@ class LinuxPolicyTable final : public LinuxExchangedTable {
   Result<PolicyPieces> piecesOf(Source& source, const Vm& vm);
   Result<std::vector<Plan>> plan(const Vm& vm, const ExchangePart& part, std::size_t& row);
   static Status changePieces(PolicyPieces& pieces, const Source& source, const ExchangePart& part, std::size_t& row);
-  Status settle(Plan& plan, const Vm& vm, const PolicyPieces& pieces, bool isRehearsal) const;
+  Status settle(Plan& plan, const Vm& vm, const PolicyPieces& pieces, const ExchangePart& part) const;
   Status stageOne(NftTransaction& transaction, const Vm& vm, Plan& plan);
   void keep(const Key& key, PolicyPieces pieces);
   void checkMaps(Source& source, std::vector<CheckRow>& rows);

@@ -137,7 +137,7 @@ std::string LinuxSourceGuard::chainsText() const {
   return text;
 }
 
-bool LinuxSourceGuard::stands() { return nft_.list("list set bridge vmmig bindings4").has_value(); }
+bool LinuxSourceGuard::stands() { return nft_.list("list set bridge vmmig bindings4", {.hasElements = false}).has_value(); }
 
 Status LinuxSourceGuard::ensure(const Bridges& bridges, const std::vector<DhcpBinding>& bindings) {
   auto exemptions = exemptionsText(bridges);

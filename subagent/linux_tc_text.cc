@@ -246,7 +246,7 @@ Status TcReader::readFilter(const std::string& place, Words words) {
 
 /// fh 800::800[80000800] order 2048 key ht 800 bkt 0 *flowid 1:20 not_in_hw match 0a010005/ffffffff at 16
 Result<std::string> TcReader::u32Options(Words words) const {
-  if (words.size() < 8 || words[2] != "order" || words[4] != "key" || words[5] != "ht" || words[7] != "bkt")
+  if (words.size() < 9 || words[2] != "order" || words[4] != "key" || words[5] != "ht" || words[7] != "bkt")
     return notCarried("a hash table of u32");
   if (!words[1].starts_with(words[6] + "::") || words[8] != "0") return notCarried("a hash table of u32");
   std::string matches, rest;

@@ -41,6 +41,8 @@ int run(const Options& options) {
     return EXIT_FAILURE;
   }
   ::signal(SIGPIPE, SIG_IGN);
+  // Whoever started us may ignore it, and that is inherited: nobody would learn then how tc ended.
+  ::signal(SIGCHLD, SIG_DFL);
   EventLoop loop;
   Agent agent{loop, options};
   const auto stop = [&] {

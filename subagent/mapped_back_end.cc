@@ -133,13 +133,13 @@ MappedBackEnd::Local MappedBackEnd::toLocal(const Exchange& exchange) const {
 std::optional<Refusal> MappedBackEnd::exchange(const Vm& vm, const Exchange& exchange) {
   auto local = toLocal(exchange);
   if (local.refusal) return local.refusal;
-  return backEnd_->exchange(map_.toLocal(vm), {local.remove, local.create});
+  return backEnd_->exchange(map_.toLocal(vm), {local.remove, local.create, exchange.isUndo});
 }
 
 std::optional<Refusal> MappedBackEnd::rehearse(const Vm& vm, const Exchange& exchange) {
   auto local = toLocal(exchange);
   if (local.refusal) return local.refusal;
-  return backEnd_->rehearse(map_.toLocal(vm), {local.remove, local.create});
+  return backEnd_->rehearse(map_.toLocal(vm), {local.remove, local.create, exchange.isUndo});
 }
 
 }  // namespace vmmig

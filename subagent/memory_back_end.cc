@@ -150,7 +150,7 @@ std::optional<Refusal> MemoryBackEnd::findIncompletePolicy(std::span<const AnyRo
 std::optional<Refusal> MemoryBackEnd::exchange(const Vm& vm, const Exchange& exchange) {
   Undo undo{*this};
   auto refusal = change(vm, exchange);
-  if (!refusal) refusal = findIncompletePolicy(exchange.create);
+  if (!refusal && !exchange.isUndo) refusal = findIncompletePolicy(exchange.create);
   if (!refusal) undo.keepChanges();
   return refusal;
 }

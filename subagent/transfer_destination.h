@@ -74,7 +74,7 @@ class DestinationTransfer final : public Transfer {
   Status createSlice(const Places& places);
   void leaveOut(const std::string& why);
   Places exchangedPlaces();
-  void leaveOutRefused(Places& places);
+  Task<> leaveOutRefused(unsigned work, Places& places);
   std::vector<AnyRow> unpackAged(const Places& places);
   Status judge(const Difference& difference) const;
   void readBack(TableBackEnd& table, const AnyRow& row, Difference& difference);

@@ -43,18 +43,25 @@ DestinationTransfer::Places DestinationTransfer::exchangedPlaces() {
   return places;
 }
 
-void DestinationTransfer::leaveOutRefused(Places& places) {
-  std::erase_if(places, [this](ImageRows::Map::iterator place) {
+Task<> DestinationTransfer::leaveOutRefused(unsigned work, Places& places) {
+  Places kept;
+  std::size_t looked = 0;
+  for (auto place : places) {
     auto row = rows().unpack(*place);
     auto checked = checkRow(row);
+    if (checked) kept.push_back(place);
     if (!checked) leaveOut(describe(row) + " cannot be made: " + checked.error().text);
-    return !checked;
-  });
+    if (++looked % context().limits.sliceRows != 0) continue;
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return;
+  }
+  places = std::move(kept);
 }
 
 Task<Status> DestinationTransfer::exchangeRows(unsigned work) {
   auto places = exchangedPlaces();
-  if (isBestEffort()) leaveOutRefused(places);
+  if (isBestEffort()) co_await leaveOutRefused(work, places);
+  if (!isCurrent(work)) co_return Status{};
   for (int attempt = 1;;) {
     std::vector<AnyRow> present;
     auto read = co_await readRows(work, Tables::exchanged, present);
@@ -110,7 +117,7 @@ Task<std::size_t> DestinationTransfer::exchangeBack(unsigned work) {
       return !isOurs && !inTheWay.contains(image::packKey(row));
     });
     if (same(present, restored)) break;
-    Exchange exchange{present, restored};
+    Exchange exchange{present, restored, true};
     auto refusal = backEnd().exchange(vm_, exchange);
     if (!refusal) break;
     co_await nextTurn(loop());

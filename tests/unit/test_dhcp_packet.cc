@@ -196,10 +196,36 @@ TEST_F(Learning, RequestsAreForgottenInTime) {
 TEST_F(Learning, APortThatFloodsForgetsItsOwnRequestsOnly) {
   hear("vm1", DhcpFrame{}.text());
   hear("vm2", DhcpFrame{.xid = 1}.text());
-  for (std::uint32_t xid = 2; xid < 2 + DhcpLearner::requestsPerPort; ++xid) hear("vm2", DhcpFrame{.xid = xid}.text());
+  for (std::uint32_t xid = 2; xid < 2 + DhcpLearner::requestsPerPort; ++xid) {
+    now_ += std::chrono::milliseconds{200};  // as fast as it may be heard
+    hear("vm2", DhcpFrame{.xid = xid}.text());
+  }
   EXPECT_TRUE(hear("core", ackFor(1)).empty());
   EXPECT_EQ(hear("core", ackFor(2)).size(), 1u);
   EXPECT_EQ(hear("core", ackFor()).size(), 1u);
+}
+
+TEST_F(Learning, AFloodOfReleasesIsCutToWhatAPortMayAsk) {
+  auto released = [&](const std::string& port, int count) {
+    std::size_t changes = 0;
+    for (int i = 0; i < count; ++i) changes += hear(port, DhcpFrame{.type = test::release, .ciaddr = "10.1.0.5"}.text()).size();
+    return changes;
+  };
+  EXPECT_EQ(released("vm1", 1000), 20u);
+  EXPECT_EQ(released("vm2", 3), 3u) << "another port's are heard";
+  hear("vm1", DhcpFrame{}.text());
+  EXPECT_EQ(hear("core", ackFor()).size(), 1u) << "and so are this port's requests";
+  now_ += std::chrono::seconds{2};
+  EXPECT_EQ(released("vm1", 1000), 10u);
+  now_ += std::chrono::hours{1};
+  EXPECT_EQ(released("vm1", 1000), 20u);
+}
+
+TEST_F(Learning, AFloodOfRequestsIsCutToo) {
+  std::size_t answered = 0;
+  for (std::uint32_t xid = 1; xid <= 60; ++xid) hear("vm1", DhcpFrame{.xid = xid}.text());
+  for (std::uint32_t xid = 1; xid <= 60; ++xid) answered += hear("core", ackFor(xid)).size();
+  EXPECT_EQ(answered, 20u);
 }
 
 }  // namespace

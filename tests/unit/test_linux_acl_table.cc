@@ -322,5 +322,44 @@ TEST_F(AclTable, ChecksTellWhatIsMissingAndTheCommandThatMendsIt) {
   EXPECT_EQ(checks["acl pairs2"].health, Health::degraded);
 }
 
+TEST_F(AclTable, AVmWithoutANameHasNoSetOfItsOwn) {
+  load(
+      "add set inet fw own_ { type ipv4_addr; }\nadd element inet fw own_ { 10.0.0.5 }\n"
+      "add set inet fw own_vm5 { type ipv4_addr; }\nadd element inet fw own_vm5 { 10.0.0.5 }");
+  auto nameless = vm5;
+  nameless.name.clear();
+  EXPECT_EQ(matches(vm5), std::vector<std::string>{"own: 10.0.0.5"});
+  EXPECT_TRUE(matches(nameless).empty());
+  EXPECT_FALSE(table_.find(nameless, row("own", "10.0.0.5")).value());
+  EXPECT_TRUE(table_.check(vm5, row("own", "10.0.0.5")));
+  auto checked = table_.check(nameless, row("own", "10.0.0.5"));
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().status, SnmpStatus::inconsistentValue);
+  EXPECT_NE(checked.error().text.find("set vmMigVmName"), std::string::npos) << checked.error().text;
+}
+
+TEST_F(AclTable, ASetThatCannotBeReadIsNoSetThatIsGone) {
+  LinuxAclTable table{nft_, {{"odd", {"nofamily", "fw", "odd"}, AclAction::permit}, list("elsewhere")}};
+  LinuxExchangedTable* self = &table;
+  std::vector<AnyRow> odd{row("odd", "10.0.0.5")}, gone{row("elsewhere", "10.0.0.5")};
+  auto refusal = vmmig::exchange(nft_, {&self, 1}, vm5, {odd, {}});
+  ASSERT_TRUE(refusal);
+  EXPECT_FALSE(refusal->created);
+  EXPECT_EQ(refusal->error.status, SnmpStatus::genErr);
+  EXPECT_NE(refusal->error.text.find("ACL list odd, entry 10.0.0.5"), std::string::npos) << refusal->error.text;
+  EXPECT_FALSE(vmmig::exchange(nft_, {&self, 1}, vm5, {gone, {}}));
+}
+
+TEST_F(AclTable, AnExchangeForgetsWhatWasKnownOfSets) {
+  AnyRow any{row("authenticated6", "fd00::5")};
+  ASSERT_TRUE(table_.check(vm5, any));
+  load("delete set inet fw authenticated6");
+  auto refusal = exchange({}, {any});
+  ASSERT_TRUE(refusal) << "an exchange asks anew";
+  EXPECT_NE(refusal->error.text.find("does not exist here"), std::string::npos) << refusal->error.text;
+  load("add set inet fw authenticated6 { type ipv6_addr; }");
+  EXPECT_TRUE(table_.check(vm5, any)) << "and so does who comes after it";
+}
+
 }  // namespace
 }  // namespace vmmig

@@ -461,5 +461,17 @@ TEST_F(CounterTable, ChecksTellWhatIsMissingAndTheCommandThatMendsIt) {
   EXPECT_NE(checks["counter ghost"].remedy.value.find("nft add table inet nowhere"), std::string::npos);
 }
 
+TEST_F(CounterTable, AnExchangeForgetsWhatWasKnownOfSets) {
+  AnyRow talker{member("talkers", CounterKind::element, "10.0.0.5")};
+  ASSERT_TRUE(table_.check(vm5, talker));
+  load("delete set inet fw talkers");
+  auto refusal = exchange({}, {talker});
+  ASSERT_TRUE(refusal) << "an exchange asks anew";
+  EXPECT_EQ(refusal->created, 0u);
+  EXPECT_NE(refusal->error.text.find("the set inet fw talkers does not exist here"), std::string::npos) << refusal->error.text;
+  load("add set inet fw talkers { type ipv4_addr; counter; }");
+  EXPECT_TRUE(table_.check(vm5, talker)) << "and so does who comes after it";
+}
+
 }  // namespace
 }  // namespace vmmig

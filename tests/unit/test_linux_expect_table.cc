@@ -287,6 +287,28 @@ TEST_F(LinuxExpectTableTest, AVmBehindADestinationTranslationIsFoundThroughTheMa
   EXPECT_TRUE(readAll(table_, makeVm(6)).empty());
 }
 
+TEST_F(LinuxExpectTableTest, OneThatNoRowCanTellConcernsItsOwnVmOnly) {
+  auto known = expectation(master(5000), 6000);
+  ASSERT_FALSE(table_.create(vm5, std::vector<AnyRow>{known}).error);
+  auto other = makeVm(6);
+  auto conn = makeRow(other, 5001);
+  conn.remPort = 21;
+  conn.helper.value = "ftp";
+  ASSERT_FALSE(connections_.create(other, std::vector<AnyRow>{conn}).error);
+  // Sources of a whole prefix; SIP's helper and operators can make such.
+  auto made = outputOf("conntrack -I expect -p tcp --orig-src 10.0.0.6 --orig-dst " + toString(conn.remAddress) +
+                       " --orig-port-src 5001 --orig-port-dst 21 --tuple-src " + toString(conn.remAddress) +
+                       " --tuple-dst 10.0.0.6 --tuple-port-src 0 --tuple-port-dst 6001 --mask-src 255.255.255.0"
+                       " --mask-dst 255.255.255.255 --mask-port-src 0 --mask-port-dst 65535 -t 100 2>&1");
+  ASSERT_NE(outputOf("conntrack -L expect").find("mask-src=255.255.255.0 "), std::string::npos) << made;
+  EXPECT_EQ(readAll(table_, vm5).size(), 1u);
+  std::vector<AnyRow> rows;
+  Result<bool> more = true;
+  for (auto cursor = table_.read(other); more && *more;) more = cursor->next(rows);
+  ASSERT_FALSE(more) << "its own VM would leave it behind";
+  EXPECT_NE(more.error().text.find("whole prefix of sources"), std::string::npos) << more.error().text;
+}
+
 TEST_F(LinuxExpectTableTest, SaysWhyItCannotMakeOne) {
   auto expectFailure = [&](const ExpectRow& row, SnmpStatus status, std::string_view word) {
     auto result = table_.create(vm5, std::vector<AnyRow>{row});

@@ -393,5 +393,48 @@ TEST_F(NftLab, ASetIsDescribedWithoutItsElements) {
   EXPECT_EQ(plain.lifetime, forEver);
 }
 
+TEST_F(NftLab, WhatIsKnownOfASetIsKeptForAMomentAndByItsPath) {
+  using std::chrono::milliseconds;
+  NftSets sets{nft_};
+  auto now = Clock::now();
+  ASSERT_TRUE(sets.describe("inet fw plain", now));
+  EXPECT_EQ(sets.describe("inet fw later", now).error().status, SnmpStatus::noSuchName);
+  load("delete set inet fw plain\nadd set inet fw later { type ipv6_addr; }");
+  EXPECT_EQ(toString(sets.describe("inet fw plain", now + milliseconds{499})->keys), "ipv4_addr");
+  EXPECT_FALSE(sets.describe("inet fw later", now + milliseconds{499}));
+  EXPECT_TRUE(sets.describe("inet fw ranges", now + milliseconds{499})->hasRanges) << "another set is another one";
+  EXPECT_FALSE(sets.describe("inet fw plain", now + milliseconds{500}));
+  EXPECT_EQ(toString(sets.describe("inet fw later", now + milliseconds{500})->keys), "ipv6_addr");
+  load("add set inet fw plain { type mark; }");
+  {
+    NftSets::Anew anew{sets};
+    EXPECT_EQ(toString(sets.describe("inet fw plain", now + milliseconds{500})->keys), "mark");
+    load("delete set inet fw plain");
+  }
+  EXPECT_FALSE(sets.describe("inet fw plain", now + milliseconds{500}));
+}
+
+TEST(NftListing, OfAnotherFormIsAnErrorAndNoCrash) {
+  using nlohmann::json;
+  for (const char* element :
+       {R"({"prefix": {}})", R"({"prefix": {"addr": 1, "len": 2}})", R"({"prefix": 7})", R"({"range": ["10.0.0.1"]})",
+        R"({"range": "x"})", R"({"elem": 5})", R"({"elem": {}})", R"({"elem": {"val": "10.0.0.1", "counter": 7}})",
+        R"({"elem": {"val": "10.0.0.1", "comment": 7}})", R"([1])"}) {
+    auto set = json::parse(R"({"set": {"family": "inet", "table": "fw", "name": "s", "type": "ipv4_addr"}})");
+    set["set"]["elem"].push_back(json::parse(element));
+    EXPECT_FALSE(setFrom(set)) << element;
+  }
+  EXPECT_FALSE(setFrom(json::parse(R"({"set": {"family": 1}})")));
+  auto object = json::parse(R"({"word": "a", "number": 7, "list": ["a"]})");
+  EXPECT_EQ(textIn(object, "word"), "a");
+  EXPECT_EQ(numberIn(object, "number"), 7u);
+  for (const char* key : {"list", "nothing"}) {
+    EXPECT_EQ(textIn(object, key), "");
+    EXPECT_EQ(numberIn(object, key), 0u);
+    EXPECT_EQ(textIn(object["list"], key), "");
+    EXPECT_EQ(numberIn(object["word"], key), 0u);
+  }
+}
+
 }  // namespace
 }  // namespace vmmig

@@ -2,6 +2,9 @@
 // A VM's static policies in the real kernel: chains with their verdict maps, and tc at a port.
 #include "subagent/linux_policy_table.h"
 
+#include <csignal>
+
+#include "subagent/linux_child.h"
 #include "subagent/linux_tc_text.h"
 #include "tests/unit/linux_table_lab.h"
 
@@ -295,6 +298,13 @@ TEST_F(LinuxPolicyTableTest, piecesThatComeOneByOneAreInForceWhenAllAreThere) {
   EXPECT_FALSE(table_.moves(rows[1]));
   auto checks = table_.checks();
   EXPECT_NE(checks.back().text.value.find("missing are pieces 1 of 3"), std::string::npos) << checks.back().text.value;
+  auto vm6 = makeVm(6);
+  auto others = rows;
+  for (auto& each : others) each.as<PolicyRow>().uuid = vm6.uuid;
+  EXPECT_EQ(table_.create(vm6, std::span{others}.subspan(1, 2)).done, 2u);
+  auto both = table_.checks();
+  ASSERT_EQ(both.size(), checks.size() + 1);
+  EXPECT_NE(both[both.size() - 2].name.value, both.back().name.value) << "the name is the index";
   EXPECT_EQ(reason(rehearse({}, {rows[0]})), "");
   EXPECT_EQ(everything(), before);
 
@@ -320,6 +330,24 @@ TEST_F(LinuxPolicyTableTest, anExchangeTakesNoPolicyWithoutAllItsPieces) {
   EXPECT_EQ(reason(rehearse({}, {acl(text)[0], acl(text)[2]})), "");
   EXPECT_EQ(everything(), before);
   EXPECT_TRUE(readAll(table_, vm_).empty());
+}
+
+TEST_F(LinuxPolicyTableTest, anUndoBringsBackThePiecesOfAPolicyThatWasNotComplete) {
+  std::string text;
+  for (int i = 1; i < 40; ++i) text += "ip saddr 10.138.3." + std::to_string(i) + " accept\n";
+  auto before = everything();
+  std::vector<AnyRow> some{acl(text)[0], acl(text)[2]};
+  ASSERT_EQ(table_.create(vm_, some).done, 2u);
+  ASSERT_EQ(reason(exchange(some, acl(draft))), "");
+  ASSERT_NE(everything(), before);
+  LinuxExchangedTable* table = &table_;
+  auto made = readAll(table_, vm_);
+  EXPECT_EQ(reason(vmmig::exchange(nft_, {&table, 1}, vm_, {made, some, true})), "");
+  EXPECT_EQ(everything(), before);
+  auto rows = readAll(table_, vm_);
+  ASSERT_EQ(rows.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_TRUE(rows[i].equals(some[i], Carry::exact));
+  EXPECT_FALSE(table_.moves(rows[0]));
 }
 
 TEST_F(LinuxPolicyTableTest, whatIsKeptForIncompletePoliciesIsBounded) {
@@ -349,6 +377,26 @@ TEST_F(LinuxPolicyTableTest, itsChecksSayWhatIsMissing) {
   EXPECT_FALSE(table_.checks()[0].remedy.value.empty());
   load("flush ruleset");
   EXPECT_NE(table_.checks()[0].text.value.find("table inet filter does not exist"), std::string::npos);
+}
+
+TEST_F(LinuxPolicyTableTest, aMapToSeveralValuesIsToldAndNoCrash) {
+  load(
+      "flush ruleset\ntable inet filter {\n map vms4 { type ipv4_addr : verdict; }\n map vms6 { type ipv4_addr : ipv4_addr . "
+      "inet_service; }\n}");
+  auto text = table_.checks()[0].text.value;
+  EXPECT_NE(text.find("vms6 does not lead from an address to a verdict"), std::string::npos) << text;
+}
+
+TEST(Finding, hasANameOfItsOwnAlsoWhereItIsTooLong) {
+  auto name = [](const std::string& text) { return finding(text, Health::up, "").name.value; };
+  std::string exact(32, 'a'), umlauts;
+  for (int i = 0; i < 20; ++i) umlauts += "ü";
+  EXPECT_EQ(name(exact), exact);
+  EXPECT_EQ(name(exact + "a"), std::string(25, 'a') + "#852785");
+  EXPECT_NE(name(exact + "b"), name(exact + "c"));
+  EXPECT_EQ(name(umlauts).substr(0, 25), umlauts.substr(0, 24) + "#") << "no character is cut";
+  EXPECT_EQ(name(umlauts).size(), 31u);
+  EXPECT_LE(finding("a", Health::up, std::string(300, 'x'), std::string(300, 'y')).remedy.value.size(), 255u);
 }
 
 TEST_F(LinuxPolicyTableTest, aChainThatIsNotOneVmsIsNotCarried) {
@@ -394,6 +442,15 @@ TEST(TcReader, takesWhatTcShowsOfOtherQdiscsAndFilters) {
   for (const auto& line : reader.lines()) EXPECT_TRUE(tcCommand(line, "p")) << line;
 }
 
+TEST(Child, whoseEndIsNotKnownHasNotSucceeded) {
+  ASSERT_TRUE(runChild({"tc", "-V"}, "", std::chrono::seconds{5}));
+  auto former = signal(SIGCHLD, SIG_IGN);
+  auto result = runChild({"tc", "-V"}, "", std::chrono::seconds{5});
+  signal(SIGCHLD, former);
+  ASSERT_FALSE(result);
+  EXPECT_NE(result.error().text.find("how it ended is not known"), std::string::npos) << result.error().text;
+}
+
 TEST(TcReader, namesWhatItCannotCarry) {
   auto error = [](auto status) { return status ? std::string{} : status.error().text; };
   EXPECT_EQ(error(TcReader{15.625}.readQdiscs("qdisc cake 1: root refcnt 2 bandwidth unlimited\n")),
@@ -408,6 +465,7 @@ TEST(TcReader, namesWhatItCannotCarry) {
         "filter protocol ip pref 1 u32 chain 3 fh 800::800 order 2048 key ht 800 bkt 0 *flowid 1:20",
         "filter protocol ip pref 1 u32 chain 0 fh 1: ht divisor 256",
         "filter protocol ip pref 1 u32 chain 0 fh 800::800 order 2048 key ht 800 bkt 0 link 1:",
+        "filter protocol ip pref 1 u32 chain 0 fh 800::800 order 2048 key ht 800 bkt",
         "filter protocol all pref 1 matchall chain 0 handle 0x1\n\taction order 1: mirred (Egress Redirect to "
         "device x) stolen\n",
         "filter protocol all pref 1 flower chain 0 handle 0x1\n  ct_state +trk\n"})

@@ -281,6 +281,8 @@ TEST_F(MemoryExchange, APolicyOfWhichAPieceIsMissingIsRefusedAndInARehearsalLeft
   EXPECT_FALSE(device_.rehearse(vm_, {{}, rows}));
   EXPECT_EQ(device_.rows(), 0u);
   EXPECT_FALSE(device_.exchange(vm_, {{}, pieces(3)}));
+  EXPECT_FALSE(device_.exchange(vm_, {pieces(3), rows, true})) << "an undo: they were here without the second before";
+  EXPECT_EQ(device_.rows(), 2u);
 }
 
 TEST_F(MemoryExchange, APolicyWhosePiecesDifferIsRefused) {

@@ -166,6 +166,29 @@ TEST_F(ExchangeTest, AnAbortAtAnyTurnLeavesAllAsItWas) {
   EXPECT_LT(exchanged, 29);
 }
 
+TEST_F(ExchangeTest, AnAbortWhileBestEffortLooksThroughManyRowsLeavesAllAsItWas) {
+  for (int port = 1000; port < 1060; ++port) source_.exchanged().add(aclEntry("10.0.0.7 . " + std::to_string(port), "services"));
+  moved_ = source_.exchangedRows();
+  auto refused = aclEntry("10.0.0.7 . 1030", "services");
+  faults().refused = {"vmMigAclEntry services 10.0.0.7 . 1030"};
+  auto wanted = without(moved_, refused);
+  int exchanged = 0;
+  for (int turn = 0; turn < 40; ++turn) {
+    SCOPED_TRACE(turn);
+    auto epoch = static_cast<std::uint32_t>(100 + turn);
+    copyFrozen(epoch, 60, TransferPolicy::bestEffort);
+    ASSERT_TRUE(destination_.want(Admin::commit, epoch));
+    turns(turn);
+    exchanged += destination_.exchangedRows() == wanted;
+    ASSERT_TRUE(destination_.want(Admin::abort, epoch));
+    ASSERT_TRUE(reaches(destination_, Oper::aborted));
+    ASSERT_TRUE(source_.want(Admin::abort, epoch));
+    expectAsBefore();
+  }
+  EXPECT_GT(exchanged, 5);
+  EXPECT_LT(exchanged, 36) << "it gives way between the rows";
+}
+
 TEST_F(ExchangeTest, WhatCameByItselfStaysAtAnUndo) {
   copyFrozen(5);
   commit(5);
