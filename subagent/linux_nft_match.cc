@@ -28,6 +28,7 @@ bool isObjectType(std::string_view type) { return type == "counter" || type == "
 std::string plainText(const Json& value, std::string_view type) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_boolean()) return value.get<bool>() ? "1" : "0";
+  if (value.is_structured()) return value.get<std::string>();  // of another form: throws, as all that is not as expected
   if (!value.is_number_unsigned()) return value.dump();
   if (type != "mark") return std::to_string(value.get<std::uint64_t>());
   char text[16];
