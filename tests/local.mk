@@ -166,9 +166,11 @@ EXTRA_DIST += $(system_tests) \
   tests/lab/hypervisor.py \
   tests/lab/netns.py \
   tests/lab/privilege.py \
+  tests/lab/probe.py \
   tests/lab/procs.py \
   tests/lab/pytest_plugin.py \
   tests/lab/scene.py \
+  tests/lab/services.py \
   tests/lab/snmpd.py \
   tests/lab/stock.py \
   tests/lab/streams.py \
