@@ -108,9 +108,14 @@ std::string rowLabel(const AnyRow& row) {
   return label;
 }
 
+/// On one line: rules stand one behind another.
 std::string printable(std::string_view text) {
   std::string clean;
-  for (char c : text) clean += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  for (char c : text) {
+    bool isControl = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    clean += c == '\n' ? " | " : std::string(1, isControl ? '?' : c);
+  }
   return clean;
 }
 
