@@ -20,15 +20,6 @@ namespace vmmig {
 
 namespace {
 
-CheckRow checkOf(std::string name, Health health, std::string text, std::string remedy = {}) {
-  CheckRow row;
-  row.name.value = std::move(name);
-  row.health = health;
-  row.text.value = std::move(text);
-  row.remedy.value = std::move(remedy);
-  return row;
-}
-
 class LinuxBackEnd final : public BackEnd {
  public:
   explicit LinuxBackEnd(LinuxOptions options);
@@ -126,11 +117,11 @@ Bits<Capability> LinuxBackEnd::capabilities() const {
 
 std::vector<CheckRow> LinuxBackEnd::checks() {
   std::vector<CheckRow> rows{checkConntrack(), checkStrictness()};
-  rows.push_back(hasNetAdmin() ? checkOf("privilege", Health::up, "vmmigd has CAP_NET_ADMIN")
-                               : checkOf("privilege", Health::down, "vmmigd may not change connections",
+  rows.push_back(hasNetAdmin() ? finding("privilege", Health::up, "vmmigd has CAP_NET_ADMIN")
+                               : finding("privilege", Health::down, "vmmigd may not change connections",
                                          "start it as root, or with CAP_NET_ADMIN (AmbientCapabilities in its unit)"));
-  rows.push_back(block_.stands() ? checkOf("block", Health::up, "VMs can be blocked")
-                                 : checkOf("block", Health::degraded, blockText_, "see the log of vmmigd"));
+  rows.push_back(block_.stands() ? finding("block", Health::up, "VMs can be blocked")
+                                 : finding("block", Health::degraded, blockText_, "see the log of vmmigd"));
   for (auto* table : tables_)
     for (auto& row : table->checks()) rows.push_back(std::move(row));
   return rows;
@@ -138,21 +129,22 @@ std::vector<CheckRow> LinuxBackEnd::checks() {
 
 CheckRow LinuxBackEnd::checkConntrack() {
   if (!conntrackSysctl("count"))
-    return checkOf("conntrack", Health::down, "this kernel tracks no connections", "load nf_conntrack: modprobe nf_conntrack");
+    return finding("conntrack", Health::down, "this kernel tracks no connections", "load nf_conntrack: modprobe nf_conntrack");
   auto use = std::to_string(rows()) + " of " + std::to_string(maxRows()) + " entries of the connection table are in use";
-  if (rows() >= maxRows()) return checkOf("conntrack", Health::degraded, use, "raise net.netfilter.nf_conntrack_max");
-  return checkOf("conntrack", Health::up, use);
+  if (rows() >= maxRows()) return finding("conntrack", Health::degraded, use, "raise net.netfilter.nf_conntrack_max");
+  return finding("conntrack", Health::up, use);
 }
 
 CheckRow LinuxBackEnd::checkStrictness() {
   if (conntrackSysctl("tcp_be_liberal").value_or(0))
-    return checkOf("strictness", Health::degraded,
-                   "net.netfilter.nf_conntrack_tcp_be_liberal is 1: this firewall does not check sequence numbers", "set it to 0");
+    return finding("strictness", Health::degraded,
+                   "net.netfilter.nf_conntrack_tcp_be_liberal is 1: this firewall does not check sequence numbers",
+                   "set it to 0");
   if (conntrackSysctl("tcp_loose").value_or(0))
-    return checkOf("strictness", Health::degraded,
+    return finding("strictness", Health::degraded,
                    "net.netfilter.nf_conntrack_tcp_loose is 1: this firewall takes packets of unknown connections for new ones",
                    "set it to 0");
-  return checkOf("strictness", Health::up, "sequence numbers are checked");
+  return finding("strictness", Health::up, "sequence numbers are checked");
 }
 
 }  // namespace

@@ -3,47 +3,21 @@
 
 #include <algorithm>
 
+#include "subagent/linux_exchanged_table.h"
 #include "subagent/linux_multicast_rows.h"
 
 namespace vmmig {
 
-namespace {
-
-/// Over the rows as they were when it was made: one dump of the kernel has them all.
-class RowsCursor final : public RowCursor {
- public:
-  explicit RowsCursor(Result<std::vector<AnyRow>> rows) : rows_(std::move(rows)) {}
-  Result<bool> next(std::vector<AnyRow>& rows) override {
-    if (!rows_) return failure(rows_.error());
-    bool isMore = !rows_->empty();
-    std::move(rows_->begin(), rows_->end(), std::back_inserter(rows));
-    rows_->clear();
-    return isMore;
-  }
-
- private:
-  Result<std::vector<AnyRow>> rows_;
-};
-
-CheckRow checkOf(const std::string& bridge, Health health, std::string text, std::string remedy = {}) {
-  CheckRow row;
-  row.name.value = "multicast " + bridge;
-  row.health = health;
-  row.text.value = std::move(text);
-  row.remedy.value = std::move(remedy);
-  return row;
-}
-
-}  // namespace
-
 const TableInfo& LinuxMulticastTable::table() const { return TableOf<MulticastRow>::info; }
 
 std::unique_ptr<RowCursor> LinuxMulticastTable::read(const Vm& vm) {
-  auto found = rowsOf(vm);
-  if (!found) return std::make_unique<RowsCursor>(failure(found.error()));
-  std::vector<AnyRow> rows;
-  for (auto& [index, row] : *found) rows.push_back(std::move(row));
-  return std::make_unique<RowsCursor>(std::move(rows));
+  return readAtOnce([this, vm]() -> Result<std::vector<AnyRow>> {
+    auto found = rowsOf(vm);
+    if (!found) return failure(found.error());
+    std::vector<AnyRow> rows;
+    for (auto& [index, row] : *found) rows.push_back(std::move(row));
+    return rows;
+  });
 }
 
 Result<std::optional<AnyRow>> LinuxMulticastTable::find(const Vm& vm, const AnyRow& key) {
@@ -147,14 +121,15 @@ std::vector<CheckRow> LinuxMulticastTable::checks() {
     auto netlink = ports_.socket();
     auto bridge = netlink ? findBridge(**netlink, name) : Result<Bridge>{failure(netlink.error())};
     if (!bridge) {
-      rows.push_back(
-          checkOf(name, Health::degraded, bridge.error().text, "create the bridge, or mend the line multicast = " + name));
+      rows.push_back(finding("multicast " + name, Health::degraded, bridge.error().text,
+                             "create the bridge, or mend the line multicast = " + name));
     } else if (!bridge->snooping) {
-      rows.push_back(checkOf(name, Health::degraded, "multicast snooping is off: nothing is learned, and groups go to all ports",
+      rows.push_back(finding("multicast " + name, Health::degraded,
+                             "multicast snooping is off: nothing is learned, and groups go to all ports",
                              "ip link set " + name + " type bridge mcast_snooping 1"));
     } else {
-      rows.push_back(checkOf(
-          name, Health::up,
+      rows.push_back(finding(
+          "multicast " + name, Health::up,
           "IGMPv" + std::to_string(bridge->igmpVersion) + " and MLDv" + std::to_string(bridge->mldVersion) + " are snooped"));
     }
   }

@@ -20,24 +20,6 @@ std::string joined(const TcLines& lines) {
 
 }  // namespace
 
-class LinuxPolicyTable::Cursor final : public RowCursor {
- public:
-  Cursor(LinuxPolicyTable& table, Vm vm) : table_(table), vm_(std::move(vm)) {}
-  Result<bool> next(std::vector<AnyRow>& rows) override {
-    if (isDone_) return false;
-    isDone_ = true;
-    auto all = table_.rowsOf(vm_);
-    if (!all) return failure(all.error());
-    std::move(all->begin(), all->end(), std::back_inserter(rows));
-    return !all->empty();
-  }
-
- private:
-  LinuxPolicyTable& table_;
-  Vm vm_;
-  bool isDone_ = false;
-};
-
 class LinuxPolicyTable::RowByRow {
  public:
   explicit RowByRow(LinuxPolicyTable& table) : table_(table) { table_.isRowByRow_ = true; }
@@ -110,7 +92,9 @@ Result<std::vector<AnyRow>> LinuxPolicyTable::rowsOf(const Vm& vm) {
   return rows;
 }
 
-std::unique_ptr<RowCursor> LinuxPolicyTable::read(const Vm& vm) { return std::make_unique<Cursor>(*this, vm); }
+std::unique_ptr<RowCursor> LinuxPolicyTable::read(const Vm& vm) {
+  return readAtOnce([this, vm] { return rowsOf(vm); });
+}
 
 Result<std::optional<AnyRow>> LinuxPolicyTable::find(const Vm& vm, const AnyRow& key) {
   const auto& wanted = key.as<PolicyRow>();

@@ -49,7 +49,6 @@ class LinuxPolicyTable final : public LinuxExchangedTable {
     PolicyPieces pending;  // what is kept here afterwards
     std::size_t row = 0;
   };
-  class Cursor;
   class RowByRow;
 
   Source* sourceOf(const std::string& name);
