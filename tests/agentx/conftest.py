@@ -16,6 +16,7 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
 from lab.netns import wait_until  # noqa: E402
+from lab.ports import free_port  # noqa: E402
 from lab.procs import Processes  # noqa: E402
 
 BUILD = pathlib.Path(os.environ["VMMIG_BUILDDIR"])
@@ -72,12 +73,6 @@ def _sub_identifiers(part):
         octets = socket.inet_pton(family, part)
         return ".".join(map(str, [kind, len(octets), *octets]))
     return str(part)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class SnmpError(Exception):

@@ -11,7 +11,8 @@ import time
 import pytest
 
 import conftest
-from conftest import AUTH, BUILD, PRIV, USER, free_port
+from conftest import AUTH, BUILD, PRIV, USER
+from lab.ports import free_port
 
 WELL, ILL, USAGE, UNREACHED = range(4)
 

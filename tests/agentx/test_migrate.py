@@ -8,8 +8,9 @@ import subprocess
 
 import pytest
 
-from conftest import AUTH, BUILD, CREATE_AND_GO, PRIV, Rig, free_port, instance
+from conftest import AUTH, BUILD, CREATE_AND_GO, PRIV, Rig, instance
 from lab.netns import wait_until
+from lab.ports import free_port
 from lab.procs import Processes
 
 INFORM_USER = "vmmig-inform"

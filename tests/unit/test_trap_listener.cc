@@ -25,15 +25,19 @@ constexpr const char* users =
     "authUser log informer priv\n"
     "authUser log trapper priv\n";
 
+// Below the kernel's ip_local_port_range, or any connection of another test could be given the port before it is used.
 std::uint16_t freePort() {
-  UniqueFd fd{::socket(AF_INET, SOCK_DGRAM, 0)};
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size);
-  return ntohs(address.sin_port);
+  std::random_device random;
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    const auto port = static_cast<std::uint16_t>(12000 + random() % 8000);
+    UniqueFd fd{::socket(AF_INET, SOCK_DGRAM, 0)};
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return port;
+  }
+  throw std::runtime_error{"no free port between 12000 and 19999"};
 }
 
 PhaseRow phase() {
@@ -113,9 +117,8 @@ class TrapListenerTest : public ::testing::Test {
   }
 
   int send(const char* command, std::vector<std::string> options, std::vector<std::string> notification = phaseChanged()) {
-    std::vector<std::string> words{command};
+    std::vector<std::string> words{command, "-t", "1", "-r", "1"};
     words.insert(words.end(), options.begin(), options.end());
-    for (const char* each : {"-t", "1", "-r", "1"}) words.emplace_back(each);
     words.push_back("127.0.0.1:" + std::to_string(port));
     words.insert(words.end(), notification.begin(), notification.end());
     return run(words);
@@ -123,12 +126,16 @@ class TrapListenerTest : public ::testing::Test {
   static std::vector<std::string> as(const std::string& user, const std::string& auth, const std::string& priv) {
     return {"-v3", "-u", user, "-l", "authPriv", "-a", "SHA-256", "-A", auth, "-x", "AES", "-X", priv};
   }
-  int informer() { return send("snmpinform", as("informer", "inform-authentication", "inform-privacy")); }
+  int informer() {
+    auto options = as("informer", "inform-authentication", "inform-privacy");
+    options.insert(options.end(), {"-t", "10"});  // what is acknowledged may take its time where the machine is busy
+    return send("snmpinform", options);
+  }
   void waitFor(std::size_t count) {
-    EXPECT_TRUE(loop.runUntil([&] { return seen.size() >= count; }, Clock::now() + std::chrono::seconds{5}));
+    EXPECT_TRUE(loop.runUntil([&] { return seen.size() >= count; }, Clock::now() + std::chrono::seconds{20}));
   }
   void waitForDrops(std::uint64_t count) {
-    EXPECT_TRUE(loop.runUntil([&] { return listener->counters().dropped >= count; }, Clock::now() + std::chrono::seconds{5}))
+    EXPECT_TRUE(loop.runUntil([&] { return listener->counters().dropped >= count; }, Clock::now() + std::chrono::seconds{20}))
         << listener->counters().dropped;
   }
 
