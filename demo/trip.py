@@ -40,6 +40,7 @@ class Trip:
     rows: int = 0          # what the journal says was moved
     blackout: float = 0    # stop until release, as the manager saw it
     left: int = 0          # rows that stayed at the source
+    downtime: int = 0      # of a real VM, as its hypervisor tells it
     marks: dict = field(default_factory=dict)  # moment of the journal: ms since the stop
     found: Found = None
 
@@ -71,6 +72,7 @@ def without_vmmig(lab, workload, running, settle_seconds):
     stock.introduce_vm(lab, "sw-b", (VM4, VM6), VM_NAME, services.VM_PORT, VM_MAC)
     running.lease("sw-b")
     answer = workload.probe(settle_seconds)
+    trip.downtime = lab.vm.downtime_ms
     trip.alive, trip.invalid = answer["alive"], lab.invalid_packets("b") - before
     trip.found = look(running, leased)
     return trip
@@ -88,20 +90,15 @@ def floor_ms(lab, workload, seconds=0.5):
     return workload.longest_silence_ms()
 
 
-def with_vmmig(lab, vmmig, hypervisor, workload, running, watch, watch_seconds):
-    """The VM goes to the other site, its state by vmmig serve; watch(seconds, until) shows the devices meanwhile."""
+def with_vmmig(lab, vmmig, carry, workload, running, watch, watch_seconds):
+    """The VM goes to the other site by carry(destination), its state by vmmig serve; watch(seconds, until) shows the end."""
     source, destination = lab.vm_site, OTHER[lab.vm_site]
     trip = Trip(source, destination, workload.connections)
     before = lab.invalid_packets(destination)
     number = len(vmmig.journal())
     workload.mark()
     running.flow_silence_ms(), running.group_silence_ms()  # from here on
-    hypervisor.begin(destination)
-    watch(watch_seconds)
-    if hypervisor.stop():
-        hypervisor.go_on()
-    else:
-        hypervisor.go_back()
+    carry(destination)
     watch(watch_seconds, lambda: len(vmmig.journal()) > number and vmmig.idle())
     answer = workload.probe(5)
     trip.alive, trip.errors = answer["alive"], answer["verificationErrors"]
@@ -113,5 +110,6 @@ def with_vmmig(lab, vmmig, hypervisor, workload, running, watch, watch_seconds):
     if migration is None or migration.state != "moved":
         says = f"says '{migration.state}': {migration.reason}" if migration else "noticed no migration"
         raise LabError(f"vmmig serve {says}")
+    trip.downtime = lab.vm.downtime_ms
     trip.rows, trip.marks, trip.blackout = migration.rows, migration.marks_ms, migration.blackout_ms
     return trip

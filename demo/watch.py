@@ -1,30 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Shows a migration while it happens: the phase that the hypervisor tells, and the transfer's state on every device."""
+"""Shows a migration while it happens: the phase on either host, and the transfer's state on every device."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from lab.topology import ADDRESSES
-from lab.vmmig import transfer
+from lab.vmmig import phase, transfer
 
 from screen import CYAN, DIM, pad
 
 UNDER_WAY = ("tracking", "freezing", "frozen", "prepared", "committing", "committed")
 PHASES = {"preCopy": "the VM runs, its memory is being copied",
           "stopped": "the VM stands still, held until its state has moved",
-          "resumed": "the VM runs"}
+          "prepared": "a QEMU waits for the VM's memory",
+          "resumed": "the VM runs",
+          "failed": "the VM does not run here", "cancelled": "the VM runs"}
+HELD = {"held": "held until the VM's state has moved", "released": "and released: its state has moved",
+        "cancelled": "and taken back: its state could not move", "expired": "and nobody has said to go on"}
 MOMENTS = {"stop": "stop", "blocked": "block", "lastRead": "read", "commit": "commit", "release": "release",
            "resume": "resume"}
 
 
 class Watch:
-    """Asks the devices by SNMP, as any network management system could."""
+    """Asks the devices by SNMP, as any network management system could; asks_hosts: the hosts too, for nobody calls told()."""
 
-    def __init__(self, screen, lab, head, source, destination):
+    def __init__(self, screen, lab, head, source, destination, asks_hosts=False):
         self._screen, self._lab, self._head = screen, lab, head
         self._started = time.monotonic()
         self._places = [f"{kind}-{site}" for site in (source, destination) for kind in ("host", "sw", "fw")]
         self._states = {}
         self._begun = set()  # devices that take part already: before, they show the end of an earlier migration
+        self._asked = [place for place in self._places if asks_hosts or not place.startswith("host")]
+        self._earlier = {host: self._phase(host) for host in self._asked if host.startswith("host")}
 
     def told(self, host, phase):
         """The hypervisor tells a phase."""
@@ -35,11 +42,25 @@ class Watch:
         """Look for so long, and on until something is true, for 15 s at most."""
         started = time.monotonic()
         while True:
-            self._note({device: self._transfer(device) for device in self._places if not device.startswith("host")})
+            with ThreadPoolExecutor(len(self._asked)) as at_once:
+                self._note(dict(zip(self._asked, at_once.map(self._look, self._asked))))
             waited = time.monotonic() - started
             if waited >= seconds and (until() or waited > 15):
                 return
             time.sleep(0.05)  # between two looks
+
+    def _look(self, place):
+        if not place.startswith("host"):
+            return self._transfer(place)
+        now = self._phase(place)
+        if now == self._earlier[place]:
+            return ""
+        self._earlier[place] = None
+        _, told, hold = now
+        return f"{pad(told, 12)}{HELD.get(hold, '') or PHASES.get(told, '')}"
+
+    def _phase(self, host):
+        return phase(self._lab.nms, ADDRESSES[host])
 
     def _transfer(self, device):
         state, rows = transfer(self._lab.nms, ADDRESSES[device])

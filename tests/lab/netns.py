@@ -4,6 +4,7 @@
 Names carry the owner's process id (vmmig-4711-fw-a), so runs do not meet, and what a killed run left is found and removed.
 """
 
+import itertools
 import json
 import os
 import re
@@ -110,9 +111,14 @@ class Namespaces:
         return [self.all[name] for name in names]
 
 
+_indexes = itertools.count(1000)
+
+
 def veth(one, one_name, other, other_name):
     """A cable between two namespaces; both ends are still down."""
-    one.ip(f"link add name {one_name} type veth peer name {other_name} netns {other.full}")
+    # Two ends that have the same index by chance look like no cable to the kernel, which then takes a second to notice a carrier.
+    one.ip(f"link add name {one_name} index {next(_indexes)} type veth "
+           f"peer name {other_name} index {next(_indexes)} netns {other.full}")
 
 
 def bridge(namespace, name):

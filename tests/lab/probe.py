@@ -6,14 +6,16 @@
     ask ADDRESS PORT [FROM] is a new UDP exchange answered? exit status 0 or 1
     syn ADDRESS PORT COUNT  opens connections that nobody answers, tells their ports, and keeps them until standard input ends
     ticker PORT             a datagram every 10 ms to whoever has sent one
-    subscribe ADDRESS PORT  sends one datagram to a ticker, and never another; a line on standard input is answered with the longest
-                            silence in ms since the line before, the one that lasts still included
+    subscribe ADDRESS PORT  sends one datagram to a ticker, and never another; writes an octet for each that it hears
+    hear GROUP PORT OWN     joins a multicast group through the link with that address; writes an octet for each datagram
+
+Whoever reads those octets sees when the stream is silent: services.Meter.
 """
 
+import os
 import select
 import socket
 import sys
-import time
 
 TICK = 0.01  # seconds between two datagrams of a stream
 
@@ -73,18 +75,20 @@ def subscribe(address, port):
     sock = datagrams()
     sock.connect((address, int(port)))
     sock.send(b"!")
-    last, longest = time.monotonic(), 0
-    while True:
-        ready = select.select([sock, sys.stdin], [], [])[0]
-        now = time.monotonic()
-        if sock in ready:
-            sock.recv(2048)
-            longest, last = max(longest, now - last), now
-        if sys.stdin in ready:
-            if not sys.stdin.readline():
-                return
-            print(round(1000 * max(longest, now - last)), flush=True)
-            longest = 0
+    forward(sock)
+
+
+def hear(group, port, own):
+    sock = datagrams(group, int(port))
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton(own))
+    forward(sock)
+
+
+def forward(sock):
+    """Until standard input ends."""
+    while sys.stdin not in select.select([sock, sys.stdin], [], [])[0]:
+        sock.recv(2048)
+        os.write(1, b".")
 
 
 if __name__ == "__main__":

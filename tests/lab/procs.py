@@ -101,9 +101,8 @@ class Processes:
         Call it from the main thread: the kernel ends the child when the thread that started it ends.
         """
         log_path = os.path.join(self.directory, f"{len(self.all):02}-{name}.log")
-        argv = ["setpriv", "--pdeathsig", "KILL", *command]  # the kernel ends it should this program die unexpectedly
-        if namespace:
-            argv = namespace.argv(argv)
+        # the kernel ends it should this program die unexpectedly
+        argv = ["setpriv", "--pdeathsig", "KILL", *(namespace.argv(command) if namespace else command)]
         with open(log_path, "wb") as log:
             popen = subprocess.Popen(argv, stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
                                      stdout=subprocess.PIPE if pipes else log, stderr=log,

@@ -10,7 +10,8 @@ import shlex
 from .netns import run
 
 MIB_ROOT = "1.3.6.1.4.1.32473"
-SYSTEM = "1.3.6.1.2.1.1"
+# What the manager reads besides: the system, interfaces (IF-MIB), BRIDGE-MIB and Q-BRIDGE-MIB, LLDP-MIB.
+STANDARD = ("1.3.6.1.2.1.1", "1.3.6.1.2.1.2", "1.3.6.1.2.1.31", "1.3.6.1.2.1.17", "1.0.8802.1.1.2")
 USERS = {  # user: (authentication passphrase, privacy passphrase); for the lab only, hence public
     "vmmig": ("manager-authentication", "manager-privacy"),
     "nms": ("nms-authentication", "nms-privacy"),
@@ -31,7 +32,7 @@ maxGetbulkResponses 300
 {users}
 view vmmigView included .{mib}
 view readView included .{mib}
-view readView included .{system}
+{standard}
 group managers usm vmmig
 group readers usm nms
 access managers "" usm authPriv exact readView vmmigView readView
@@ -103,7 +104,7 @@ class Snmpd:
                                port=INFORM_PORT) if manager else ""
         _write_secret(os.path.join(self.directory, "snmpd.conf"), SNMPD_CONF.format(
             engine_id=self.engine_id, listen=f"udp:{self.address}:161,tcp:{self.address}:161", users=users, mib=MIB_ROOT,
-            system=SYSTEM, agentx=self.agentx, name=self.namespace.name, inform=inform))
+            standard="\n".join(f"view readView included .{each}" for each in STANDARD), agentx=self.agentx, name=self.namespace.name, inform=inform))
 
     def start(self):
         """Start it, without waiting; wait_ready() does that, so that several start at once."""

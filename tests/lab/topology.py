@@ -16,6 +16,7 @@ With Lab(switches=True) an access switch stands between each host and its firewa
 
 import contextlib
 
+from .addresses import *  # noqa: F403 - they are looked for here as well
 from .firewall import Firewall
 from .netns import Namespaces, bridge, veth
 from .privilege import Signals
@@ -23,33 +24,21 @@ from .procs import Processes
 from .snmpd import Client, Snmpd
 from .switch import Switch
 from .traffic import Traffic
-
-SITES = ("a", "b")
-DEVICES = {"fw-a": "10.9.0.11", "fw-b": "10.9.0.12", "host-a": "10.9.0.21", "host-b": "10.9.0.22"}  # management addresses
-SWITCHES = {"sw-a": "10.9.0.31", "sw-b": "10.9.0.32"}  # of a Lab(switches=True)
-ADDRESSES = {**DEVICES, **SWITCHES}
-MANAGER = "10.9.0.1"
-VM_MAC, VM4, VM6 = "02:00:00:00:00:05", "10.1.0.5", "fd00:1::5"
-VM_NET4, VM_NET6 = "10.1.0.0/24", "fd00:1::/64"
-GATEWAY_MAC, GATEWAY4, GATEWAY6 = "02:00:00:00:00:01", "10.1.0.1", "fd00:1::1"
-CLIENT4, CLIENT6 = "192.0.2.10", "2001:db8:2::10"
-FIREWALL4 = {"a": "192.0.2.2", "b": "192.0.2.3"}  # towards the client
-FIREWALL6 = {"a": "2001:db8:2::2", "b": "2001:db8:2::3"}
-PUBLIC4 = "203.0.113.10"  # the VM's address outside, for connections that it opens to SNAT_PORT
-SNAT_PORT = 7003
-VM_ADDRESSES = {VM4, VM6}
+from .vm import KINDS
 
 
 class Lab:
     """The whole lab. Use it in a with statement; then .ns["fw-a"], .firewalls["a"], .switches["b"], .snmpd["host-b"], .manager,
     .nms."""
 
-    def __init__(self, agents=True, switches=False):
+    def __init__(self, agents=True, switches=False, vm="namespace"):
+        """vm: "namespace", or "qemu" for a real one; see vm.py."""
         self._agents = agents
+        self.vm = KINDS[vm](self)
         self.devices = ADDRESSES if switches else DEVICES  # name: management address
         self.switches = {}
         self._stack = contextlib.ExitStack()
-        self.vm_site = self.path = "a"
+        self.path = "a"
         self.snmpd = {}
 
     def __enter__(self):
@@ -62,6 +51,7 @@ class Lab:
             self._build(namespaces)
             if self._agents:
                 self._start_agents()
+            self.vm.wait_ready()
         except BaseException:
             self.__exit__()
             raise
@@ -73,7 +63,7 @@ class Lab:
     # Building it
 
     def _build(self, namespaces):
-        namespaces.add("client", "mgr", "vm", *self.devices)
+        namespaces.add("client", "mgr", *self.devices)
         self.ns = dict(namespaces.all)
         self.firewalls = {site: Firewall(self.ns[f"fw-{site}"]) for site in SITES}
         self.switches = {site: Switch(self.ns[f"sw-{site}"], site) for site in SITES if f"sw-{site}" in self.ns}
@@ -81,10 +71,11 @@ class Lab:
         self._build_client()
         for site in SITES:
             self._build_site(site)
-        self._build_vm()
-        self.move_path("a")
         for namespace in self.ns.values():
             namespace.wait_addresses()
+        self.vm.build(namespaces)
+        self.ns["vm"] = self.vm.place
+        self.move_path("a")
 
     def _build_management(self):
         manager = self.ns["mgr"]
@@ -117,16 +108,6 @@ class Lab:
         firewall.sysctl(net__ipv4__conf__vms__arp_accept=1)  # learn the VM from its announcement, as a fabric's gateway does
         self.firewalls[site].configure(VM_NET4, SNAT_PORT, PUBLIC4)
 
-    def _build_vm(self):
-        vm, host = self.ns["vm"], self.ns["host-a"]
-        veth(host, "vm0", vm, "eth0")
-        vm.ip(f"link set eth0 address {VM_MAC} up", f"address add {VM4}/24 dev eth0",
-              f"address add {VM6}/64 dev eth0 nodad")
-        host.ip("link set vm0 master br0 up")
-        vm.ip(f"route add default via {GATEWAY4}", f"route add default via {GATEWAY6} dev eth0")
-        # vm_resume() sets the MAC anew, upon which these have the kernel send a gratuitous ARP and an unsolicited NA
-        vm.sysctl(net__ipv4__conf__eth0__arp_notify=1, net__ipv6__conf__eth0__ndisc_notify=1)
-
     def _start_agents(self):
         self.manager = Client(self.ns["mgr"], "vmmig", self.directory)
         self.nms = Client(self.ns["mgr"], "nms", self.directory)
@@ -154,30 +135,22 @@ class Lab:
                              f"route replace {VM_NET6} via {FIREWALL6[site]}")
         self.path = site
 
+    @property
+    def vm_site(self):
+        return self.vm.site
+
     def vm_stop(self):
-        """Nothing reaches or leaves the VM any more. Its kernel goes on, like the peers, to retransmit."""
-        self.ns[f"host-{self.vm_site}"].ip("link set vm0 down")
+        self.vm.stop()
 
     def vm_move(self, site):
-        """Carry the stopped VM to a host."""
-        if site == self.vm_site:
-            return
-        destination = self.ns[f"host-{site}"]
-        self.ns[f"host-{self.vm_site}"].ip("link set vm0 down", f"link set vm0 netns {destination.full}")
-        destination.ip("link set vm0 master br0")
-        self.vm_site = site
+        self.vm.move(site)
 
     def vm_resume(self):
-        """The VM goes on where it is, and announces itself (gratuitous ARP, unsolicited NA) so that bridges learn."""
-        self.ns[f"host-{self.vm_site}"].ip("link set vm0 up")
-        self.ns["vm"].ip(f"link set eth0 address {VM_MAC}")
+        self.vm.resume()
 
     def migrate(self, site):
-        """Stop, move and resume the VM and its path, and move no state: what happens without vmmig."""
-        self.vm_stop()
-        self.vm_move(site)
-        self.move_path(site)
-        self.vm_resume()
+        """Move the VM and its path, and no state: what happens without vmmig."""
+        return self.vm.migrate(site)
 
     # What a test looks at
 

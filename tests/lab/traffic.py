@@ -38,6 +38,7 @@ class Traffic:
     """A traffic server or client. It ends with the lab, or with quit()."""
 
     def __init__(self, processes, namespace, mode, *options):
+        self.where = namespace.name
         self.process = processes.start(f"traffic-{mode}-{namespace.name}", [program(), mode, *options],
                                        namespace, pipes=True)
         self._input, self._output = self.process.popen.stdin, self.process.popen.stdout

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 
 from .privilege import LabError
 from .snmpd import INFORM_PORT, MIB_ROOT
-from .topology import ADDRESSES, MANAGER, SITES, VM4, VM6, VM_MAC
+from .topology import ADDRESSES, MANAGER, SITES, VM4, VM6, VM_MAC, VM_NAME, VM_UUID
 
-VM_UUID = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
-VM_NAME = "web-1"
 FIREWALLS = ("fw-a", "fw-b")
 
 OBJECTS = f"{MIB_ROOT}.1.1"  # vmMigObjects
 VM_INDEX = ".".join(str(octet) for octet in bytes.fromhex(VM_UUID.replace("-", "")))
 TRANSFER_OPER_STATUS, TRANSFER_ROWS = (f"{OBJECTS}.11.1.{column}.{VM_INDEX}" for column in (4, 7))
+PHASE_COLUMNS = [f"{OBJECTS}.13.1.{column}.{VM_INDEX}" for column in (3, 2, 8)]
+PHASE = ("prepared", "preCopy", "stopped", "resumed", "failed", "cancelled")
+HOLD_STATUS = ("none", "held", "released", "cancelled", "expired")
 OPER_STATUS = ("tracking", "freezing", "frozen", "releasing", "released", "prepared", "committing", "committed", "done",
                "aborting", "aborted", "failed", "expired")
 
@@ -35,11 +36,22 @@ log-level = {log_level}
 def transfer(client, address):
     """(vmMigTransferOperStatus, vmMigTransferRows) of the lab's VM on a device, as any network management system may see them;
     ("", 0) without a transfer or an answer."""
-    answer = client.command("snmpget", "-Oqve", "-r0", f"tcp:{address}", TRANSFER_OPER_STATUS, TRANSFER_ROWS, check=False)
+    status, rows = _integers(client, address, TRANSFER_OPER_STATUS, TRANSFER_ROWS) or (0, 0)
+    return OPER_STATUS[status - 1] if status else "", rows
+
+
+def phase(client, address):
+    """(vmMigPhaseSequence, vmMigPhase, vmMigPhaseHoldStatus) of the lab's VM on a host; (0, "", "") without."""
+    sequence, told, hold = _integers(client, address, *PHASE_COLUMNS) or (0, 0, 0)
+    return (sequence, PHASE[told - 1], HOLD_STATUS[hold - 1]) if told else (0, "", "")
+
+
+def _integers(client, address, *oids):
+    answer = client.command("snmpget", "-Oqve", "-r0", f"tcp:{address}", *oids, check=False)
     words = answer.stdout.split()
-    if answer.returncode or len(words) != 2 or not all(word.isdigit() for word in words):
-        return "", 0
-    return OPER_STATUS[int(words[0]) - 1], int(words[1])
+    if answer.returncode or len(words) != len(oids) or not all(word.isdigit() for word in words):
+        return None
+    return tuple(map(int, words))
 
 
 def program(name):
@@ -105,7 +117,8 @@ journal = {journal}
 {options}
 {sections}
 """
-HOST = "[host.host-{site}]\nagent = tcp:{host}\ndevices = {devices}\n"
+HOST = "[host.host-{site}]\nagent = tcp:{host}\n"
+HOST_DEVICES = "devices = {devices}\n"
 DEVICE = "[device.{name}]\nagent = tcp:{address}\n"
 VM = f"[vm.{VM_NAME}]\nuuid = {VM_UUID}\naddresses = {VM4}, {VM6}\nmac = {VM_MAC}\n"
 
@@ -127,23 +140,26 @@ class Migration:
 class Vmmig:
     """All agents, and the manager. Nothing runs before start() or an agent's own start()."""
 
-    def __init__(self, lab, log_level="info", sites=SITES, vm=VM, lines=None, back_end="linux", **options):
+    def __init__(self, lab, log_level="info", sites=SITES, vm=VM, lines=None, back_end="linux", names_devices=True, more="",
+                 **options):
         """options are keys of vmmig.conf, with underscores: transfer_deadline=3. lines: for each device's vmmigd.conf, as in
-        {"sw-a": ["multicast = br0"]}."""
+        {"sw-a": ["multicast = br0"]}. names_devices: whether the inventory says which devices are in front of a host; more: sections
+        of it."""
         self.lab = lab
         self.agents = {name: Agent(lab, name, log_level, (lines or {}).get(name, ()), back_end) for name in lab.devices}
         self.directory = os.path.join(lab.directory, "vmmig")
         os.makedirs(self.directory, mode=0o700)
         self.conf = os.path.join(self.directory, "vmmig.conf")
-        self._write_conf(sites, vm, options)
+        self._write_conf(sites, vm + more, options, names_devices)
         self.manager = None  # the process
 
-    def _write_conf(self, sites, vm, options):
+    def _write_conf(self, sites, vm, options, names_devices):
         """With access switches, a migration has two legs: the firewall's and the switch's."""
         sections = ""
         for site in sites:
             devices = [name for name in (f"fw-{site}", f"sw-{site}") if name in self.lab.devices]
-            sections += HOST.format(site=site, host=ADDRESSES[f"host-{site}"], devices=", ".join(devices))
+            sections += HOST.format(site=site, host=ADDRESSES[f"host-{site}"])
+            sections += HOST_DEVICES.format(devices=", ".join(devices)) if names_devices else ""
             sections += "".join(DEVICE.format(name=name, address=ADDRESSES[name]) for name in devices)
         sections += vm
         keys = "".join(f"{key.replace('_', '-')} = {value}\n" for key, value in options.items())
