@@ -36,6 +36,16 @@ InetAddress InetAddress::v6(const void* octets) {
   return address;
 }
 
+bool isMulticast(const InetAddress& address) {
+  if (address.type == InetAddressType::ipv4) return address.octets[0] >> 4 == 0xe;
+  return address.type == InetAddressType::ipv6 && address.octets[0] == 0xff;
+}
+
+bool isToMany(const InetAddress& address) {
+  static const auto broadcast = InetAddress::v4("\xff\xff\xff\xff");
+  return isMulticast(address) || address == broadcast;
+}
+
 std::string toString(const InetAddress& address) {
   if (!address.isSet()) return "-";
   if (!address.isConsistent()) return "inconsistent:" + toHex(address.bytes());

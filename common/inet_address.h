@@ -37,6 +37,11 @@ struct InetAddress {
   static InetAddress v6(const void* octets);
 };
 
+/// RFC 5771 (224.0.0.0/4), RFC 4291 section 2.7 (ff00::/8).
+bool isMulticast(const InetAddress& address);
+/// Multicast, or 255.255.255.255. (A directed broadcast looks like any other address.)
+bool isToMany(const InetAddress& address);
+
 /// "10.0.0.5", "fd00::5"; "-" when unset.
 std::string toString(const InetAddress& address);
 std::optional<InetAddress> parseInetAddress(std::string_view text);

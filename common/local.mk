@@ -8,6 +8,7 @@ libcommon_a_SOURCES = \
   common/net_snmp.cc common/net_snmp.h \
   common/oer.cc common/oer.h \
   common/oid.cc common/oid.h \
+  common/replace_file.cc common/replace_file.h \
   common/result.h \
   common/smi_value.cc common/smi_value.h \
   common/task.cc common/task.h \

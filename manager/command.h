@@ -62,6 +62,7 @@ const Command& phaseCommand();
 const Command& migrateCommand();
 const Command& serveCommand();
 const Command& journalCommand();
+const Command& locateCommand();
 const Command& doctorCommand();
 
 std::span<const Command* const> commands();

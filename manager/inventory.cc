@@ -70,6 +70,7 @@ class Parser {
  private:
   Status setTop(const std::string& key, const std::string& value);
   Status setAgent(SessionOptions& agent, const std::string& key, const std::string& value);
+  Status setDevice(const std::string& name, const std::string& key, const std::string& value);
   Status setHost(const std::string& name, const std::string& key, const std::string& value);
   Status setVm(const std::string& name, const std::string& key, const std::string& value);
   Status finishVm(const std::string& name, const VmSection& section);
@@ -88,7 +89,7 @@ Status Parser::set(const std::string& key, const std::string& value) {
   auto name = key.substr(first + 1, last - first - 1);
   auto option = key.substr(last + 1);
   if (kind == "host") return setHost(name, option, value);
-  if (kind == "device") return setAgent(inventory_.devices[name], option, value);
+  if (kind == "device") return setDevice(name, option, value);
   if (kind == "vm") return setVm(name, option, value);
   return failure("a section is [host.NAME], [device.NAME] or [vm.NAME]");
 }
@@ -149,10 +150,18 @@ Status Parser::setAgent(SessionOptions& agent, const std::string& key, const std
   return {};
 }
 
+Status Parser::setDevice(const std::string& name, const std::string& key, const std::string& value) {
+  auto& device = inventory_.devices[name];
+  if (key != "behind") return setAgent(device, key, value);
+  inventory_.behind[name] = words(value);
+  return {};
+}
+
 Status Parser::setHost(const std::string& name, const std::string& key, const std::string& value) {
   auto& host = inventory_.hosts[name];
   if (key != "devices") return setAgent(host.agent, key, value);
   host.devices = words(value);
+  host.namesDevices = true;
   return {};
 }
 
@@ -207,6 +216,12 @@ Status Parser::finish() {
     if (auto status = finishVm(name, section); !status) return status;
   for (const auto& [name, device] : inventory_.devices)
     if (device.peer.empty()) return failure("device." + name + ".agent is missing: give the address of its SNMP agent");
+  for (const auto& [name, switches] : inventory_.behind)
+    for (const auto& device : switches) {
+      if (!inventory_.devices.contains(device))
+        return failure("device." + name + ".behind names " + device + ", and there is no section [device." + device + "]");
+      if (device == name) return failure("device." + name + ".behind names the device itself");
+    }
   for (const auto& [name, host] : inventory_.hosts) {
     if (host.agent.peer.empty()) return failure("host." + name + ".agent is missing: give the address of its SNMP agent");
     std::set<std::string> once;

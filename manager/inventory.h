@@ -20,6 +20,7 @@ struct Inventory {
   struct Host {
     SessionOptions agent;
     std::vector<std::string> devices;  // in front of it; the order pairs them with those of another host
+    bool namesDevices = false;         // else they are found where the host is (locate.h)
   };
   struct Vm {
     Uuid uuid;
@@ -29,6 +30,7 @@ struct Inventory {
 
   std::map<std::string, Host> hosts;
   std::map<std::string, SessionOptions> devices;
+  std::map<std::string, std::vector<std::string>> behind;  // of a device: the switches behind which it stands
   std::map<std::string, Vm> vms;
 
   std::string listen = "udp:162";

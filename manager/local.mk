@@ -38,12 +38,15 @@ vmmig_LDADD = $(MANAGER_LIBS)
 libmanager_a_SOURCES += \
   manager/backoff.h manager/wakeup.h manager/phases.h \
   manager/commands/journal.cc \
+  manager/commands/locate.cc \
   manager/commands/migrate.cc \
   manager/commands/serve.cc \
   manager/device_pool.cc manager/device_pool.h \
   manager/image_copier.cc manager/image_copier.h \
   manager/inventory.cc manager/inventory.h \
+  manager/itinerary.cc manager/itinerary.h \
   manager/journal.cc manager/journal.h \
+  manager/locate.cc manager/locate.h \
   manager/migration.cc manager/migration.h \
   manager/migration_actions.cc \
   manager/migration_advance.cc manager/migration_stepper.h \
@@ -52,5 +55,8 @@ libmanager_a_SOURCES += \
   manager/report.cc manager/report.h \
   manager/row_copier.cc manager/row_copier.h \
   manager/service.cc manager/service.h \
+  manager/service_begin.cc \
   manager/service_recovery.cc \
+  manager/standard_mibs.cc manager/standard_mibs.h \
+  manager/topology.cc manager/topology.h \
   manager/transfer_side.cc manager/transfer_side.h

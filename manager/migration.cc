@@ -64,8 +64,10 @@ void Stepper::on(const PhaseSeen& event) {
     case Phase::resumed: markResumed(); break;
     case Phase::failed:
     case Phase::cancelled:
-      s_.holdHost.clear();
-      if (s_.resumed || s_.stage >= Stage::finishing)
+      // When the destination failed, the source is still held, and told to go on there.
+      if (s_.holdHost == event.host) s_.holdHost.clear();
+      // While it is taken back, each host says so in its turn.
+      if (s_.resumed || s_.stage == Stage::finishing)
         warn("host " + event.host + " says " + std::string{row.phase == Phase::failed ? "failed" : "cancelled"} +
              " after the VM had resumed at the destination; this is not believed");
       else

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/log.h"
+#include "manager/itinerary.h"
 #include "manager/phases.h"
 
 namespace vmmig {
@@ -69,10 +70,29 @@ void MigrationRunner::begin() {
   feed(PhaseSeen{setup_.plan.destinationHost, row});
 }
 
-bool MigrationRunner::seen(const std::string& host, const PhaseRow& row) {
-  bool isOurs = isBetween(row, setup_.plan.sourceHost, setup_.plan.destinationHost);
-  if (isOurs) feed(PhaseSeen{host, row});
-  return isOurs;
+bool MigrationRunner::seen(const std::string& host, const PhaseRow& told) {
+  const auto& plan = setup_.plan;
+  if (host != plan.sourceHost && host != plan.destinationHost) return false;
+  auto row = namedAsInventory(host, told, {plan.sourceHost, plan.destinationHost});
+  if (!isBetween(row, plan.sourceHost, plan.destinationHost)) return false;
+  if (host == plan.sourceHost && isUnderWay(row) && !setup_.adoption && !std::exchange(policyTold_, true)) {
+    ++underWay_;
+    spawn(tellPolicy(host));
+  }
+  feed(PhaseSeen{host, std::move(row)});
+  return true;
+}
+
+/// A hold that nobody answers ends as this VM's policy says, which the host does not know.
+Task<> MigrationRunner::tellPolicy(std::string host) {
+  PhaseRow row;
+  row.uuid = setup_.plan.vm;
+  row.holdPolicy = setup_.plan.policy == TransferPolicy::require ? HoldPolicy::require : HoldPolicy::bestEffort;
+  auto status = co_await writeToHost(std::move(host), std::move(row), "vmMigPhaseHoldPolicy");
+  if (!status)
+    log::warning("VM " + setup_.plan.vmName + ": an expired hold does what the host's own policy says: " + status.error().text);
+  --underWay_;
+  finishIfIdle();
 }
 
 void MigrationRunner::abort(std::string reason) { feed(OperatorAbort{std::move(reason)}); }
@@ -193,13 +213,17 @@ Task<Status> MigrationRunner::dispatch(const Action& action) {
 
 /// The hypervisor's answer to a hold.
 Task<Status> MigrationRunner::act(std::string host, PhaseAction action) {
-  auto found = std::find_if(setup_.hosts.begin(), setup_.hosts.end(), [&](const Host& h) { return h.name == host; });
-  if (found == setup_.hosts.end()) co_return failure(SnmpStatus::inconsistentValue, "host " + host + " takes no part in this");
   PhaseRow row;
   row.uuid = setup_.plan.vm;
   row.action = action;
-  std::vector<std::string_view> columns{"vmMigPhaseAction"};
-  co_return co_await found->agent->write(row, std::move(columns));
+  co_return co_await writeToHost(std::move(host), std::move(row), "vmMigPhaseAction");
+}
+
+Task<Status> MigrationRunner::writeToHost(std::string host, PhaseRow row, std::string_view column) {
+  auto found = std::find_if(setup_.hosts.begin(), setup_.hosts.end(), [&](const Host& h) { return h.name == host; });
+  if (found == setup_.hosts.end()) co_return failure(SnmpStatus::inconsistentValue, "host " + host + " takes no part in this");
+  std::vector<std::string_view> columns{column};
+  co_return co_await found->agent->write(std::move(row), std::move(columns));
 }
 
 /// The safety net for notifications that were lost, and all there is without a listener.

@@ -35,7 +35,7 @@ class MigrationRunner {
     std::uint32_t transferDeadlineSeconds = 30;
     Clock::duration phasePoll = std::chrono::milliseconds{10};
     Clock::duration destinationPoll = std::chrono::milliseconds{250};  // for a refusal while the VM still runs
-    bool isLogged = true;  // what happens goes to the log, not to the journal alone
+    bool isLogged = true;                                              // what happens goes to the log, not to the journal alone
     /// Goes on with what a predecessor left under an epoch.
     struct Adoption {
       enum class How { resumed, wait, takeBack } how;
@@ -51,8 +51,8 @@ class MigrationRunner {
 
   /// Until it is over and no request is under way.
   Task<migration::Outcome> run();
-  /// A phase that came as a notification.
-  bool seen(const std::string& host, const PhaseRow& row);
+  /// A phase that a host tells; false when it is not of this migration.
+  bool seen(const std::string& host, const PhaseRow& told);
   void abort(std::string reason);
 
   const migration::State& state() const { return state_; }
@@ -93,7 +93,9 @@ class MigrationRunner {
   Task<Status> commit(std::size_t index);
   Task<Status> finishDestination(std::size_t index);
   Task<Status> abortSide(std::size_t index, TransferRole role);
+  Task<> tellPolicy(std::string host);
   Task<Status> act(std::string host, PhaseAction action);
+  Task<Status> writeToHost(std::string host, PhaseRow row, std::string_view column);
   Task<> followHost(Host host);
   Task<> keepAlive();
 
@@ -106,6 +108,7 @@ class MigrationRunner {
   std::int64_t id_ = 0;
   std::deque<migration::Event> events_;
   bool feeding_ = false;
+  bool policyTold_ = false;
   int underWay_ = 0;
   EventLoop::TimerId timer_ = 0;
   Wakeup idle_;                // everything has come to an end

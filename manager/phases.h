@@ -14,7 +14,7 @@ inline bool isUnderWay(const PhaseRow& row) {
          (row.phase == Phase::stopped && row.holdStatus == HoldStatus::held);
 }
 
-/// A host that does not say between which hosts is believed.
+/// A host that does not say all is believed: a source may not know its destination, nor a destination its source.
 inline bool isBetween(const PhaseRow& row, const std::string& sourceHost, const std::string& destinationHost) {
   auto fits = [](const std::string& told, const std::string& wanted) { return told.empty() || wanted.empty() || told == wanted; };
   return fits(row.sourceHost.value, sourceHost) && fits(row.destinationHost.value, destinationHost);

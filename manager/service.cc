@@ -24,11 +24,12 @@ std::string addressOf(std::string peer) {
   return isV6 ? peer : peer.substr(0, peer.find(':'));
 }
 
-std::string labelOf(const PhaseRow& row) {
-  return "VM " + (row.vmName.value.empty() ? toString(row.uuid) : row.vmName.value + " (" + toString(row.uuid) + ")");
-}
-
 }  // namespace
+
+Service::Service(EventLoop& loop, const Inventory& inventory, DevicePool& pool, Journal& journal)
+    : loop_(loop), inventory_(inventory), pool_(pool), journal_(journal), locator_(inventory, pool) {
+  for (const auto& [name, host] : inventory.hosts) hostNames_.insert(name);
+}
 
 Task<> Service::run() {
   recoverAll();
@@ -62,12 +63,10 @@ std::string Service::status() const {
 
 Task<> Service::followHost(std::string host) {
   auto& pause = polls_[host];
-  bool silent = false;
   while (!stopping_) {
     auto status = co_await readHost(host);
-    if (!status && !silent) log::warning("host " + host + " does not tell its phases: " + status.error().text);
-    if (status && silent) log::notice("host " + host + " tells its phases again");
-    silent = !status;
+    if (!status && dead_.insert(host).second) log::warning("host " + host + " does not tell its phases: " + status.error().text);
+    if (status && dead_.erase(host) > 0) log::notice("host " + host + " tells its phases again");
     co_await pause.wait(loop_, inventory_.poll);
   }
 }
@@ -75,9 +74,15 @@ Task<> Service::followHost(std::string host) {
 Task<Status> Service::readHost(std::string host) {
   auto agent = pool_.host(host);
   if (!agent) co_return failure(agent.error());
+  auto asked = Clock::now();
   auto rows = co_await (*agent)->readAll(TableOf<PhaseRow>::info, std::nullopt);
   if (!rows) co_return failure(rows.error());
-  for (const auto& row : *rows) phase(host, row.as<PhaseRow>());
+  for (auto& [vm, told] : told_[host]) told.isThere = false;
+  for (const auto& row : *rows) {
+    told_[host][row.as<PhaseRow>().uuid].isThere = true;
+    phase(host, row.as<PhaseRow>());
+  }
+  lastAnswer_[host] = asked;
   co_return Status{};
 }
 
@@ -87,39 +92,27 @@ void Service::notified(const std::string& sourceAddress, const PhaseRow& row) {
   for (const auto& [name, host] : inventory_.hosts)
     if (from && parseInetAddress(addressOf(host.agent.peer)) == from) found.push_back(name);
   if (found.size() == 1) return phase(found.front(), row);
-  for (auto& [name, poll] : polls_)
-    if (name == row.sourceHost.value || name == row.destinationHost.value) poll.notify();
+  for (auto& [name, poll] : polls_) {
+    bool isFound = std::find(found.begin(), found.end(), name) != found.end();
+    if (isFound || name == row.sourceHost.value || name == row.destinationHost.value) poll.notify();
+  }
 }
 
-void Service::phase(const std::string& host, const PhaseRow& row) {
-  auto& seen = seen_[host][row.uuid];
-  if (!isNewer(row, seen) || stopping_) return;
-  bool isFree = !running_.contains(row.uuid) && !recovering_.contains(row.uuid);
-  if (isFree && isUnderWay(row)) begin(host, row);
-  if (isFree && row.phase == Phase::resumed) recoverLeft(row.uuid, row);
-  auto found = running_.find(row.uuid);
+void Service::phase(const std::string& host, const PhaseRow& told) {
+  auto& last = told_[host][told.uuid];
+  if (!isNewer(told, seenOf(last.row)) || stopping_) return;
+  auto row = namedAsInventory(host, told, hostNames_);
+  auto vm = row.uuid;
+  bool isFree = !running_.contains(vm) && !recovering_.contains(vm);
+  if (isFree) {
+    last = {row, true};
+    if (isUnderWay(row) || unclear_.contains(vm)) consider(vm);
+    if (row.phase == Phase::resumed) recoverLeft(vm, row);
+  }
+  auto found = running_.find(vm);
   bool isTaken = found != running_.end() && found->second->seen(host, row);
   // What nobody could take yet belongs to the VM's next migration; the next poll brings it again.
-  if (isFree || isTaken) seen = seenOf(row);
-}
-
-void Service::begin(const std::string& host, const PhaseRow& row) {
-  log::info(labelOf(row) + ": host " + host + " says " + describe(row) + ", from host " + row.sourceHost.value + " to host " +
-            row.destinationHost.value);
-  auto legs = inventory_.legsBetween(row.sourceHost.value, row.destinationHost.value);
-  if (!legs) return log::error(labelOf(row) + " is not followed: " + legs.error().text);
-  JournalPlan plan;
-  plan.vm = row.uuid;
-  plan.vmName = row.vmName.value.empty() ? toString(row.uuid) : row.vmName.value;
-  plan.sourceHost = row.sourceHost.value;
-  plan.destinationHost = row.destinationHost.value;
-  plan.legs = std::move(*legs);
-  plan.policy = inventory_.policyOf(row.uuid);
-  auto setup = setupFor(std::move(plan));
-  if (!setup) return log::error(labelOf(row) + " is not followed: " + setup.error().text);
-  // What was seen before this row belongs to migrations before.
-  for (const auto& each : setup->hosts) setup->seen[each.name] = seen_[each.name][row.uuid];
-  start(std::move(*setup), 0);
+  if (isTaken) last = {row, true};
 }
 
 Result<MigrationRunner::Setup> Service::setupFor(JournalPlan plan) {
@@ -162,6 +155,8 @@ Task<> Service::migrate(MigrationRunner::Setup setup, std::int64_t continues) {
   loop_.post([this, vm] {
     running_.erase(vm);
     changed_.notify();
+    // What came of the VM's next migration meanwhile.
+    askHosts();
   });
 }
 

@@ -7,6 +7,8 @@
 #include <set>
 
 #include "manager/device_pool.h"
+#include "manager/itinerary.h"
+#include "manager/locate.h"
 #include "manager/migration_runner.h"
 #include "manager/phases.h"
 
@@ -14,8 +16,7 @@ namespace vmmig {
 
 class Service {
  public:
-  Service(EventLoop& loop, const Inventory& inventory, DevicePool& pool, Journal& journal)
-      : loop_(loop), inventory_(inventory), pool_(pool), journal_(journal) {}
+  Service(EventLoop& loop, const Inventory& inventory, DevicePool& pool, Journal& journal);
 
   /// Until stop(), and until no VM is between its stop and its release any more: what waits for a hypervisor is left to a
   /// successor.
@@ -29,8 +30,22 @@ class Service {
  private:
   Task<> followHost(std::string host);
   Task<Status> readHost(std::string host);
-  void phase(const std::string& host, const PhaseRow& row);
-  void begin(const std::string& host, const PhaseRow& row);
+  void phase(const std::string& host, const PhaseRow& told);
+
+  // What begins a migration (service_begin.cc).
+  void consider(const Uuid& vm);
+  std::vector<HostSays> toldOf(const Uuid& vm) const;
+  std::optional<HostSays> heldRow(const Uuid& vm) const;
+  Itinerary itineraryOf(const Uuid& vm) const { return vmmig::itineraryOf(toldOf(vm), hostNames_); }
+  Task<> clarify(Uuid vm);
+  void askHosts();
+  std::vector<std::string> silentSince(Clock::time_point when, bool withDead) const;
+  void begin(const Uuid& vm, const Itinerary& itinerary);
+  Task<> locate(Uuid vm, Itinerary itinerary);
+  void beginBetween(const Uuid& vm, const Itinerary& itinerary, std::vector<migration::LegPlan> legs);
+  void refuse(const Uuid& vm, const std::string& why);
+  Task<> endHold(HostSays held, TransferPolicy policy);
+
   Result<MigrationRunner::Setup> setupFor(JournalPlan plan);
   Task<> migrate(MigrationRunner::Setup setup, std::int64_t continues);
   void start(MigrationRunner::Setup setup, std::int64_t continues);
@@ -46,12 +61,23 @@ class Service {
   Task<Result<bool>> isCommitted(JournalMigration old);
   bool canStop() const;
 
+  struct Told {
+    PhaseRow row;  // the last that was taken
+    bool isThere = true;
+  };
+
   EventLoop& loop_;
   const Inventory& inventory_;
   DevicePool& pool_;
   Journal& journal_;
-  std::map<std::string, std::map<Uuid, migration::SeenPhase>> seen_;  // by host
-  std::map<std::string, Wakeup> polls_;                               // by host
+  Locator locator_;
+  std::set<std::string> hostNames_;
+  std::map<std::string, std::map<Uuid, Told>> told_;     // by host
+  std::map<std::string, Wakeup> polls_;                  // by host
+  std::map<std::string, Clock::time_point> lastAnswer_;  // by host: when the last request that it answered was made
+  std::set<std::string> dead_;                           // hosts that did not answer at last
+  std::set<Uuid> clarifying_;                            // while the hosts, or the switches, are asked
+  std::map<Uuid, std::string> unclear_;                  // what is not followed, and the sentence that was said
   std::map<Uuid, std::unique_ptr<MigrationRunner>> running_;
   std::set<Uuid> recovering_;
   Wakeup changed_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/log.h"
+#include "manager/phases.h"
 #include "manager/service.h"
 
 namespace vmmig {
@@ -109,10 +110,12 @@ Task<Result<Service::Standing>> Service::standingOf(JournalMigration old) {
     key.uuid = old.plan.vm;
     auto row = co_await readRow(**host, key);
     if (!row) co_return failure(row.error());
+    if (!*row) continue;
+    auto told = namedAsInventory(*name, **row, {old.plan.sourceHost, old.plan.destinationHost});
     auto before = old.plan.seen.find(*name);
-    bool isOfThis = *row && isBetween(**row, old.plan.sourceHost, old.plan.destinationHost) &&
-                    (before == old.plan.seen.end() || (*row)->sequence > before->second);
-    if (isOfThis && (!standing.phase || rank(**row) > rank(*standing.phase))) standing.phase = **row;
+    bool isOfThis = isBetween(told, old.plan.sourceHost, old.plan.destinationHost) &&
+                    (before == old.plan.seen.end() || told.sequence > before->second);
+    if (isOfThis && (!standing.phase || rank(told) > rank(*standing.phase))) standing.phase = std::move(told);
   }
   auto committed = co_await isCommitted(old);
   if (!committed) co_return failure(committed.error());

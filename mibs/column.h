@@ -48,7 +48,7 @@ struct ColumnInfo {
 
 /// A table, or (scalars) a group whose single row has instance .0.
 struct TableInfo {
-  std::uint32_t subid;     // under vmMigObjects
+  std::uint32_t subid;     // under vmMigObjects, or `parent`
   std::string_view name;   // "vmMigTcpConnTable"
   std::string_view entry;  // "vmMigTcpConnEntry"; empty for scalars
   std::span<const ColumnInfo> columns;
@@ -60,6 +60,8 @@ struct TableInfo {
   /// What every device demands of a row, beyond the syntax of each column: that its values fit each other, and that it is the
   /// row of a VM with these addresses. Null: nothing. Errors: inconsistentName, inconsistentValue, wrongValue; the text names the column.
   Status (*check)(const void* row, std::span<const InetAddress> addresses) = nullptr;
+  /// Where it stands when it is of another module than VM-MIGRATION-MIB, in place of vmMigObjects.
+  std::span<const std::uint32_t> parent = {};
 
   bool isScalars() const { return entry.empty(); }
   std::span<const ColumnInfo> index() const { return columns.first(indexCount); }
@@ -104,6 +106,17 @@ struct AddressFacet<Member> {
   using Type = InetAddressOctets;
   static InetAddressOctets get(const Row& row) { return {std::string{(row.*Member).bytes()}}; }
   static void set(Row& row, const InetAddressOctets& value) { (row.*Member).setBytes(value.value); }
+};
+
+/// An index is a number without a sign; the object of the same value may be an INTEGER.
+template <auto Member>
+struct IntegerFacet;
+template <class R, std::uint32_t R::*Member>
+struct IntegerFacet<Member> {
+  using Row = R;
+  using Type = std::int32_t;
+  static std::int32_t get(const Row& row) { return static_cast<std::int32_t>(row.*Member); }
+  static void set(Row& row, std::int32_t value) { row.*Member = static_cast<std::uint32_t>(value); }
 };
 
 /// A 64 bit number that can be written is two columns, because SMIv2 has no such type (RFC 2578 section 7.1.10): its low 32 bits...
@@ -197,6 +210,10 @@ constexpr ColumnInfo addressColumn(std::uint32_t subid, std::string_view name, A
 }
 
 template <auto Member>
+constexpr ColumnInfo integerColumn(std::uint32_t subid, std::string_view name, Access access, Carry carry) {
+  return detail::describe<IntegerFacet<Member>>(subid, name, access, carry, false);
+}
+template <auto Member>
 constexpr ColumnInfo lowColumn(std::uint32_t subid, std::string_view name, Access access, Carry carry) {
   return detail::describe<LowFacet<Member>>(subid, name, access, carry, false);
 }
@@ -235,7 +252,14 @@ constexpr TableInfo describeTable(std::uint32_t subid, std::string_view name, st
           [](const void* row) -> void* { return new Row{*static_cast<const Row*>(row)}; },
           [](void* row) { delete static_cast<Row*>(row); },
           moves,
-          check};
+          check,
+          {}};
+}
+
+/// The same table, of another module.
+constexpr TableInfo under(std::span<const std::uint32_t> parent, TableInfo table) {
+  table.parent = parent;
+  return table;
 }
 
 /// A row's clock column that says so has no end, and no clock changes it.

@@ -19,6 +19,7 @@ libmibs_a_SOURCES = \
   mibs/row.cc mibs/row.h \
   mibs/row_check.h \
   mibs/row_json.cc mibs/row_json.h \
+  mibs/standard_tables.h \
   mibs/syntax.cc mibs/syntax.h \
   mibs/tcp_conn_table.h \
   mibs/textual_conventions.h \

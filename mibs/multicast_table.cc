@@ -7,15 +7,9 @@ namespace vmmig {
 
 namespace {
 
-/// RFC 5771 (224.0.0.0/4), RFC 4291 section 2.7 (ff00::/8).
-bool isMulticast(const InetAddress& address) {
-  return address.type == InetAddressType::ipv4 ? address.octets[0] >> 4 == 0xe : address.octets[0] == 0xff;
-}
-
 bool isUnicast(const InetAddress& address) {
-  static const auto broadcast = parseInetAddress("255.255.255.255").value();
   bool isZero = std::all_of(address.octets.begin(), address.octets.end(), [](auto octet) { return octet == 0; });
-  return !isMulticast(address) && !isZero && address != broadcast;
+  return !isToMany(address) && !isZero;
 }
 
 Status checkSource(const MulticastRow& row) {

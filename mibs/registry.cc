@@ -15,6 +15,7 @@
 #include "mibs/multicast_table.h"
 #include "mibs/phase_table.h"
 #include "mibs/policy_table.h"
+#include "mibs/standard_tables.h"
 #include "mibs/tcp_conn_table.h"
 #include "mibs/transfer_table.h"
 #include "mibs/vm_address_table.h"
@@ -39,6 +40,18 @@ constexpr auto allTables = std::to_array<const TableInfo*>({
     &TableOf<PhaseRow>::info,        // 13
     &TableOf<ExpectRow>::info,       // 14
     &TableOf<CheckRow>::info,        // 15
+});
+
+constexpr auto allStandardTables = std::to_array<const TableInfo*>({
+    &TableOf<SystemScalars>::info,
+    &TableOf<IfRow>::info,
+    &TableOf<IfXRow>::info,
+    &TableOf<BasePortRow>::info,
+    &TableOf<TpFdbRow>::info,
+    &TableOf<QTpFdbRow>::info,
+    &TableOf<LldpLocalScalars>::info,
+    &TableOf<LldpLocPortRow>::info,
+    &TableOf<LldpRemRow>::info,
 });
 
 // Columns of a table hang under its entry (RFC 2578 section 7.1.12), scalars under their group.
@@ -81,6 +94,8 @@ std::span<const NotificationInfo> allNotifications() {
 
 std::span<const TableInfo* const> tables() { return allTables; }
 
+std::span<const TableInfo* const> standardTables() { return allStandardTables; }
+
 const TableInfo* table(std::uint32_t subid) {
   auto found = std::find_if(allTables.begin(), allTables.end(), [subid](auto* t) { return t->subid == subid; });
   return found == allTables.end() ? nullptr : *found;
@@ -91,29 +106,46 @@ const TableInfo* table(std::string_view name) {
   return found == allTables.end() ? nullptr : *found;
 }
 
+Oid oidOf(const TableInfo& table) {
+  if (table.parent.empty()) return objects() + table.subid;
+  return Oid{table.parent.begin(), table.parent.end()} + table.subid;
+}
+
 Oid oidOf(const TableInfo& table, const ColumnInfo& column, OidSpan index) {
-  Oid oid = objects() + table.subid;
+  Oid oid = oidOf(table);
   if (!table.isScalars()) oid.push_back(entrySubid);
   oid.push_back(column.subid);
   return oid + index;
 }
 
-Name resolve(OidSpan oid) {
+namespace {
+
+/// `oid` begins with the table's.
+Name resolveIn(const TableInfo& table, OidSpan oid) {
   Name name;
-  if (!startsWith(oid, objects())) return name;
-  auto rest = behind(oid, objects());
-  if (rest.empty()) return name;
-  name.table = table(rest[0]);
-  rest = rest.subspan(1);
-  if (!name.table) return name;
-  if (!name.table->isScalars()) {
+  name.table = &table;
+  auto rest = behind(oid, oidOf(table));
+  if (!table.isScalars()) {
     if (rest.empty() || rest[0] != entrySubid) return name;
     rest = rest.subspan(1);
   }
   if (rest.empty()) return name;
-  name.column = name.table->column(rest[0]);
+  name.column = table.column(rest[0]);
   name.instance = rest.subspan(1);
   return name;
+}
+
+}  // namespace
+
+Name resolve(OidSpan oid) {
+  if (startsWith(oid, objects())) {
+    auto rest = behind(oid, objects());
+    const auto* found = rest.empty() ? nullptr : table(rest[0]);
+    return found ? resolveIn(*found, oid) : Name{};
+  }
+  for (const auto* each : allStandardTables)
+    if (startsWith(oid, oidOf(*each))) return resolveIn(*each, oid);
+  return {};
 }
 
 }  // namespace vmmig::mib

@@ -30,10 +30,15 @@ std::span<const TableInfo* const> tables();
 const TableInfo* table(std::uint32_t subid);
 const TableInfo* table(std::string_view name);
 
+/// Those of other modules (mibs/standard_tables.h): none of them moves, and tables() has none of them.
+std::span<const TableInfo* const> standardTables();
+
+/// The OID of a table, or of a group of scalars.
+Oid oidOf(const TableInfo& table);
 /// The OID of a column (scalars: of the object), without instance; with `index`, of one instance.
 Oid oidOf(const TableInfo& table, const ColumnInfo& column, OidSpan index = {});
 
-/// What an OID under vmMigObjects names: table, column (null: no such object) and what is left as instance.
+/// What an OID of any of them names: table, column (null: no such object) and what is left as instance.
 struct Name {
   const TableInfo* table = nullptr;
   const ColumnInfo* column = nullptr;

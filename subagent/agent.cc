@@ -3,14 +3,17 @@
 
 #include <sys/utsname.h>
 
+#include <iterator>
 #include <stdexcept>
 
 #include "common/log.h"
 #include "config.h"
 #include "mibs/image_table.h"
+#include "mibs/standard_tables.h"
 #include "mibs/tcp_conn_table.h"
 #include "subagent/capacity_watch.h"
 #include "subagent/linux_back_end.h"
+#include "subagent/linux_bridge_mib.h"
 #include "subagent/memory_back_end.h"
 #include "subagent/name_map.h"
 
@@ -47,17 +50,15 @@ Agent::Agent(EventLoop& loop, const Options& options)
       stateFile_(options.stateDirectory + "/vmmigd.json"),
       scalarStore_([this] { return scalars(); }),
       notifier_(loop, [this](const AnyRow& row) { return notifies(row); }),
+      checkStore_([this] { return checks(); }),
       vmStore_(registry_, vmContext()),
       addressStore_(registry_, vmContext()) {
-  std::vector<RowStore*> stores{&scalarStore_};
+  std::vector<RowStore*> stores{&scalarStore_, &checkStore_};
   if (options.roles.contains(Role::device)) {
     auto device = startDevice(options);
     stores.insert(stores.end(), device.begin(), device.end());
   }
-  if (options.roles.contains(Role::hypervisor)) {
-    phases_ = std::make_unique<PhaseManager>(loop_, notifier_, options.hostName);
-    stores.push_back(&phases_->store());
-  }
+  if (options.roles.contains(Role::hypervisor)) stores.push_back(&startHypervisor(options));
   handler_ = std::make_unique<RequestHandler>(std::move(stores));
   agentx_ = std::make_unique<AgentxAgent>(loop_, *handler_, options.agentxSocket);
 }
@@ -83,13 +84,24 @@ std::vector<RowStore*> Agent::startDevice(const Options& options) {
   transfers_ = std::make_unique<TransferEngine>(loop_, registry_, *backEnd_, notifier_, stateFile_, transferLimits);
   configureVms(options);
   transfers_->recover();
-  checkStore_ = std::make_unique<CheckStore>([this] { return backEnd_->checks(); });
-  std::vector<RowStore*> stores{&vmStore_, &addressStore_, &transfers_->transferStore(), &transfers_->imageStore(), checkStore_.get()};
+  std::vector<RowStore*> stores{&vmStore_, &addressStore_, &transfers_->transferStore(), &transfers_->imageStore()};
+  if (options.backEnd == BackEndKind::linux_) {
+    bridgeStores_.push_back(std::make_unique<SnapshotStore>(TableOf<BasePortRow>::info, readBridgePorts));
+    bridgeStores_.push_back(std::make_unique<SnapshotStore>(TableOf<TpFdbRow>::info, readBridgeForwarding));
+  }
+  for (const auto& store : bridgeStores_) stores.push_back(store.get());
   for (auto* table : backEnd_->tables()) {
     deviceStores_.push_back(std::make_unique<DeviceTableStore>(loop_, registry_, *table));
     stores.push_back(deviceStores_.back().get());
   }
   return stores;
+}
+
+RowStore& Agent::startHypervisor(const Options& options) {
+  phases_ = std::make_unique<PhaseManager>(loop_, notifier_, options.hostName);
+  phaseSource_ = makePhaseSource(options.phaseSource, loop_, *phases_, options.hostName);
+  phases_->setSource(phaseSource_.get());
+  return phases_->store();
 }
 
 /// The configuration's VMs are permanent: managers may change them until the next start, but not remove them.
@@ -114,6 +126,14 @@ void Agent::configureVms(const Options& options) {
   }
 }
 
+std::vector<CheckRow> Agent::checks() const {
+  auto rows = backEnd_ ? backEnd_->checks() : std::vector<CheckRow>{};
+  if (!phaseSource_) return rows;
+  auto more = phaseSource_->checks();
+  rows.insert(rows.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  return rows;
+}
+
 DeviceScalars Agent::scalars() const {
   DeviceScalars scalars;
   scalars.descr.value = describeSystem();
@@ -121,9 +141,6 @@ DeviceScalars Agent::scalars() const {
     scalars.backEnd.value = backEnd_->name();
     scalars.capabilities = backEnd_->capabilities();
     scalars.capabilities.set(Capability::image);
-    auto summary = summaryOf(backEnd_->checks());
-    scalars.health = summary.health;
-    scalars.healthText = summary.text;
     scalars.maxRows = backEnd_->maxRows();
     scalars.maxChunkSize = maxChunkSize;
     scalars.maxTransfers = transferLimits.maxTransfers;
@@ -131,6 +148,11 @@ DeviceScalars Agent::scalars() const {
     scalars.transfers = transfers.running;
     scalars.transfersFinished = transfers.finished;
     scalars.transfersFailed = transfers.failed;
+  }
+  if (backEnd_ || phaseSource_) {
+    auto summary = summaryOf(checks());
+    scalars.health = summary.health;
+    scalars.healthText = summary.text;
   }
   if (phases_) {
     scalars.capabilities.set(Capability::phase);

@@ -10,6 +10,7 @@
 #include "subagent/agentx_notifier.h"
 #include "subagent/back_end.h"
 #include "subagent/check_store.h"
+#include "subagent/snapshot_store.h"
 #include "subagent/device_table_store.h"
 #include "subagent/options.h"
 #include "subagent/phase_manager.h"
@@ -30,6 +31,8 @@ class Agent {
   VmContext vmContext();
   void configureVms(const Options& options);
   std::vector<RowStore*> startDevice(const Options& options);
+  RowStore& startHypervisor(const Options& options);
+  std::vector<CheckRow> checks() const;
   DeviceScalars scalars() const;
   bool notifies(const AnyRow& row) const;
   void saveVmsSoon();
@@ -44,11 +47,13 @@ class Agent {
   std::unique_ptr<BackEnd> backEnd_;
   std::unique_ptr<TransferEngine> transfers_;
   std::vector<std::unique_ptr<DeviceTableStore>> deviceStores_;
-  std::unique_ptr<CheckStore> checkStore_;
+  std::vector<std::unique_ptr<SnapshotStore>> bridgeStores_;  // of BRIDGE-MIB; with the back end linux
+  CheckStore checkStore_;
   VmStore vmStore_;
   VmAddressStore addressStore_;
   // Role hypervisor; null without it.
   std::unique_ptr<PhaseManager> phases_;
+  std::unique_ptr<PhaseSource> phaseSource_;  // null with manual
 
   std::unique_ptr<RequestHandler> handler_;
   std::unique_ptr<AgentxAgent> agentx_;

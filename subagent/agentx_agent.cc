@@ -23,7 +23,6 @@ namespace {
 
 // Not "vmmigd": Net-SNMP would read a vmmigd.conf of its own.
 constexpr const char* applicationName = "vmmigd-agentx";
-constexpr const char* registrationName = "vmMigObjects";
 // How soon a lost snmpd is noticed, and how often it is looked for.
 constexpr int pingIntervalSeconds = 1;
 // The library waits for the answers to its own requests (Open, Register, Ping) and serves nothing else meanwhile.
@@ -68,12 +67,17 @@ void serveGet(RequestHandler& handler, netsnmp_agent_request_info& info, netsnmp
   answer(info, requests, handler.get(names));
 }
 
-void serveGetNext(RequestHandler& handler, netsnmp_agent_request_info& info, netsnmp_request_info* list) {
+void serveGetNext(RequestHandler& handler, const Oid& subtree, netsnmp_agent_request_info& info, netsnmp_request_info* list) {
   auto requests = sequence(list);
+  // What is behind this registration may be behind another agent's as well.
+  auto subtreeEnd = subtree;
+  ++subtreeEnd.back();
   std::vector<SearchRange> ranges;
-  for (const auto* each : requests)
+  for (const auto* each : requests) {
+    auto end = toOid(each->range_end, each->range_end_len);
     ranges.push_back({toOid(each->requestvb->name, each->requestvb->name_length), each->inclusive != 0,
-                      toOid(each->range_end, each->range_end_len)});
+                      end.empty() || end > subtreeEnd ? subtreeEnd : end});
+  }
   answer(info, requests, handler.getNext(ranges));
 }
 
@@ -91,10 +95,10 @@ bool guarded(Work work) {
   }
 }
 
-int requested(netsnmp_mib_handler* handler, netsnmp_handler_registration*, netsnmp_agent_request_info* info,
+int requested(netsnmp_mib_handler* handler, netsnmp_handler_registration* registration, netsnmp_agent_request_info* info,
               netsnmp_request_info* requests) {
   auto& agent = *static_cast<AgentxAgent*>(handler->myvoid);
-  if (!guarded([&] { agent.serve(*info, requests); })) netsnmp_set_request_error(info, requests, SNMP_ERR_GENERR);
+  if (!guarded([&] { agent.serve(toOid(registration->rootoid, registration->rootoid_len), *info, requests); })) netsnmp_set_request_error(info, requests, SNMP_ERR_GENERR);
   return SNMP_ERR_NOERROR;
 }
 
@@ -134,15 +138,15 @@ void configureSession() {
   set(NETSNMP_DS_AGENT_AGENTX_RETRIES, 0);
 }
 
-void registerObjects(AgentxAgent& agent) {
-  std::vector<oid> name(mib::objects().begin(), mib::objects().end());
-  auto* registration =
-      netsnmp_create_handler_registration(registrationName, requested, name.data(), name.size(), HANDLER_CAN_RWRITE);
+void registerSubtree(AgentxAgent& agent, const Oid& subtree, int modes) {
+  std::vector<oid> name(subtree.begin(), subtree.end());
+  auto label = toString(subtree);
+  auto* registration = netsnmp_create_handler_registration(label.c_str(), requested, name.data(), name.size(), modes);
   if (!registration) throw std::runtime_error("Net-SNMP cannot make a registration: out of memory");
   registration->handler->myvoid = &agent;
   // Frees the registration when it fails.
   if (netsnmp_register_handler(registration) != MIB_REGISTERED_OK)
-    throw std::runtime_error("Net-SNMP refuses to register " + toString(mib::objects()));
+    throw std::runtime_error("Net-SNMP refuses to register " + label);
 }
 
 }  // namespace
@@ -154,7 +158,8 @@ AgentxAgent::AgentxAgent(EventLoop& loop, RequestHandler& handler, std::string s
   snmp_register_callback(SNMP_CALLBACK_APPLICATION, SNMPD_CALLBACK_INDEX_STOP, sessionStopped, this);
   if (init_agent(applicationName) != 0) throw std::runtime_error("Net-SNMP's agent library does not start");
   configureSession();
-  registerObjects(*this);
+  registerSubtree(*this, mib::objects(), HANDLER_CAN_RWRITE);
+  for (const auto& subtree : handler_.otherSubtrees()) registerSubtree(*this, subtree, HANDLER_CAN_RONLY);
   init_snmp(applicationName);  // opens the session
   if (!connected_)
     log::warning("snmpd does not answer at its AgentX socket " + socket_ +
@@ -193,10 +198,10 @@ void AgentxAgent::endTransaction() {
   committed_ = false;
 }
 
-void AgentxAgent::serve(netsnmp_agent_request_info& info, netsnmp_request_info* requests) {
+void AgentxAgent::serve(const Oid& subtree, netsnmp_agent_request_info& info, netsnmp_request_info* requests) {
   switch (info.mode) {
     case MODE_GET: return serveGet(handler_, info, requests);
-    case MODE_GETNEXT: return serveGetNext(handler_, info, requests);
+    case MODE_GETNEXT: return serveGetNext(handler_, subtree, info, requests);
     default: return serveSet(info, requests);
   }
 }

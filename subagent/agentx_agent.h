@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The AgentX side of vmmigd: one registration at vmMigObjects with snmpd, whose requests go to a RequestHandler, and which comes
-// back by itself whenever snmpd does. This header names no Net-SNMP type.
+// The AgentX side of vmmigd: one registration at vmMigObjects with snmpd (so that a SET arrives whole), and one to read from for each
+// table of another module; their requests go to a RequestHandler. It comes back by itself whenever snmpd does. This header names no Net-SNMP type.
 #pragma once
 
 #include <memory>
@@ -30,7 +30,7 @@ class AgentxAgent {
   /// For the library's callbacks only.
   void sessionOpened();
   void sessionLost();
-  void serve(netsnmp_agent_request_info_s& info, netsnmp_request_info_s* requests);
+  void serve(const Oid& subtree, netsnmp_agent_request_info_s& info, netsnmp_request_info_s* requests);
 
  private:
   void serveSet(netsnmp_agent_request_info_s& info, netsnmp_request_info_s* requests);

@@ -4,6 +4,7 @@
 // the event loop turn between them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -23,6 +24,9 @@ class RowCursor {
   /// Appends the next batch; false when there is no more (and nothing was appended).
   virtual Result<bool> next(std::vector<AnyRow>& rows) = 0;
 };
+
+/// All rows in one batch: for tables that are read as a whole. `read` is called when the first batch is asked for.
+std::unique_ptr<RowCursor> readAtOnce(std::function<Result<std::vector<AnyRow>>()> read);
 
 /// How far a batch came: the first `done` rows are made; `error` says why row `done` was not.
 struct BatchResult {
@@ -56,6 +60,8 @@ class TableBackEnd {
   virtual Status replace(const Vm& vm, const AnyRow& row) = 0;
   /// Removes rows; one that is gone already is no error.
   virtual BatchResult remove(const Vm& vm, std::span<const AnyRow> keys) = 0;
+  /// The VM has left, or no transfer brings it any more: nothing that was made for it will have to be told from what is others'.
+  virtual void forget(const Uuid&) {}
 
   /// A transfer changes the rows of all tables that say so by BackEnd::exchange(), in one transaction of the device, instead of by
   /// create() and remove(), which stay for single rows that SNMP writes.

@@ -20,6 +20,7 @@ class CapacityWatch::Table final : public TableBackEnd {
   }
   Status replace(const Vm& vm, const AnyRow& row) override { return table_.replace(vm, row); }
   BatchResult remove(const Vm& vm, std::span<const AnyRow> keys) override { return table_.remove(vm, keys); }
+  void forget(const Uuid& vm) override { table_.forget(vm); }
   bool isExchanged() const override { return table_.isExchanged(); }
   std::vector<CheckRow> checks() override { return table_.checks(); }
 

@@ -80,7 +80,8 @@ LinuxBackEnd::LinuxBackEnd(LinuxOptions options)
   // Now: the first base chain of a hook takes the kernel up to 100 ms, which a stopped VM should not wait for.
   if (auto status = block_.ensure(); !status) blockText_ = status.error().text;
   addDhcpBindings();
-  if (const auto& bridges = options_.resources.multicastBridges; !bridges.empty()) addTable<LinuxMulticastTable>(bridges);
+  if (const auto& bridges = options_.resources.multicastBridges; !bridges.empty())
+    addTable<LinuxMulticastTable>(bridges, options_.stateDirectory);
   if (const auto& lists = options_.resources.acls; !lists.empty()) addTable<LinuxAclTable>(*nft_, lists);
   if (const auto& counters = options_.resources.counters; !counters.empty()) addTable<LinuxCounterTable>(*nft_, counters);
   if (const auto& policies = options_.resources.policies; !policies.empty()) addTable<LinuxPolicyTable>(*nft_, policies);

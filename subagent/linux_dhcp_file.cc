@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/linux_dhcp_file.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "common/log.h"
-#include "common/unique_fd.h"
+#include "common/replace_file.h"
 #include "mibs/column.h"
 #include "subagent/linux_dhcp_text.h"
 #include "subagent/linux_netlink.h"
@@ -59,10 +57,6 @@ std::optional<DhcpBinding> fromJson(const json& object, std::int64_t now) {
   return binding;
 }
 
-tl::unexpected<Error> cannotWrite(const std::string& path, int error) {
-  return failure("DHCP bindings cannot be kept in " + path + " (" + errnoText(error) + ")");
-}
-
 }  // namespace
 
 std::vector<DhcpBinding> DhcpBindingFile::load(Time time) const {
@@ -94,24 +88,16 @@ Status DhcpBindingFile::save(const std::vector<DhcpBinding>& bindings, Time time
   json list = json::array();
   for (const auto& binding : bindings) list.push_back(toJson(binding, secondsOf(time)));
   auto content = json{{"version", formatVersion}, {"bindings", list}}.dump(1, ' ', false, json::error_handler_t::replace);
-  auto beside = path_ + ".new";
-  UniqueFd fd{::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
-  if (!fd) return cannotWrite(beside, errno);
-  for (std::string_view rest = content; !rest.empty();) {
-    auto written = ::write(fd.get(), rest.data(), rest.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return cannotWrite(beside, errno);
-    rest.remove_prefix(static_cast<std::size_t>(written));
-  }
-  if (::fsync(fd.get()) != 0) return cannotWrite(beside, errno);
-  if (std::rename(beside.c_str(), path_.c_str()) != 0) return cannotWrite(path_, errno);
+  if (auto written = replaceFile(path_, content); !written)
+    return failure("DHCP bindings cannot be kept: " + written.error().text);
   return {};
 }
 
 Status DhcpBindingFile::check() const {
   if (!keeps()) return failure("no state directory is configured");
   auto directory = std::filesystem::path{path_}.parent_path().string();
-  if (::access(directory.c_str(), W_OK | X_OK) != 0) return cannotWrite(directory, errno);
+  if (::access(directory.c_str(), W_OK | X_OK) != 0)
+    return failure("DHCP bindings cannot be kept in " + directory + " (" + errnoText(errno) + ")");
   return {};
 }
 

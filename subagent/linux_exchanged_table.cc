@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/linux_exchanged_table.h"
 
-#include <iterator>
 #include <utility>
-
-#include "common/digest.h"
-#include "common/hex.h"
-#include "subagent/transfer_text.h"
 
 namespace vmmig {
 
@@ -52,46 +47,7 @@ std::optional<Refusal> runAll(Nft& nft, const Parts& parts, const Vm& vm) {
   return refusal;
 }
 
-/// The name is the index: two long ones must not become the same.
-std::string shortName(const std::string& name) {
-  constexpr std::size_t most = 32, marked = 7;
-  if (name.size() <= most) return name;
-  std::size_t end = most - marked;
-  while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0) == 0x80) --end;  // inside a character
-  Sha256 digest;
-  digest.update(name);
-  return name.substr(0, end) + "#" + toHex(digest.finish()).substr(0, marked - 1);
-}
-
-class BatchCursor final : public RowCursor {
- public:
-  explicit BatchCursor(std::function<Result<std::vector<AnyRow>>()> read) : read_(std::move(read)) {}
-  Result<bool> next(std::vector<AnyRow>& rows) override {
-    if (!read_) return false;
-    auto all = std::exchange(read_, nullptr)();
-    if (!all) return failure(all.error());
-    std::move(all->begin(), all->end(), std::back_inserter(rows));
-    return !all->empty();
-  }
-
- private:
-  std::function<Result<std::vector<AnyRow>>()> read_;
-};
-
 }  // namespace
-
-std::unique_ptr<RowCursor> readAtOnce(std::function<Result<std::vector<AnyRow>>()> read) {
-  return std::make_unique<BatchCursor>(std::move(read));
-}
-
-CheckRow finding(const std::string& name, Health health, std::string text, std::string remedy) {
-  CheckRow row;
-  row.name.value = shortName(name);
-  row.health = health;
-  row.text = shortened(std::move(text));
-  row.remedy = shortened(std::move(remedy));
-  return row;
-}
 
 std::optional<Refusal> exchange(Nft& nft, Tables tables, const Vm& vm, const Exchange& exchange) {
   return runAll(nft, divide(tables, exchange, false), vm);

@@ -3,6 +3,7 @@
 // SNMP writes, and whole exchanges of a transfer over several tables, go the same way.
 #pragma once
 
+#include "subagent/finding.h"
 #include "subagent/linux_nft.h"
 
 namespace vmmig {
@@ -43,12 +44,6 @@ class LinuxExchangedTable : public TableBackEnd {
  private:
   Nft& nft_;
 };
-
-/// All rows in one batch: for tables that are read as a whole.
-std::unique_ptr<RowCursor> readAtOnce(std::function<Result<std::vector<AnyRow>>()> read);
-
-/// One row of checks(), its texts shortened where they are too long.
-CheckRow finding(const std::string& name, Health health, std::string text, std::string remedy = {});
 
 /// BackEnd::exchange() and rehearse() over the tables that are exchanged.
 std::optional<Refusal> exchange(Nft& nft, std::span<LinuxExchangedTable* const> tables, const Vm& vm, const Exchange& exchange);

@@ -9,15 +9,6 @@ namespace vmmig {
 
 namespace {
 
-bool isToMany(const InetAddress& address) {
-  auto octets = address.bytes();
-  if (octets.empty()) return false;
-  auto first = static_cast<std::uint8_t>(octets[0]);
-  if (address.type == InetAddressType::ipv6) return first == 0xff;
-  // A directed broadcast looks like any other address; its row is harmless, and ends soon.
-  return (first & 0xf0) == 0xe0 || octets == std::string_view{"\xff\xff\xff\xff"};
-}
-
 bool isBeingOpened(const FlowRow& row) {
   return row.protocol == IPPROTO_SCTP && (row.sctpState == SctpState::closed || row.sctpState == SctpState::cookieWait);
 }
@@ -26,6 +17,7 @@ bool isBeingOpened(const FlowRow& row) {
 
 bool LinuxFlowTable::moves(const AnyRow& any) const {
   const auto& row = any.as<FlowRow>();
+  // That of a directed broadcast is harmless, and ends soon.
   if (isToMany(row.remAddress) || isBeingOpened(row)) return false;
   return row.opener == TcpOpener::local || row.status.has(TcpConnStatus::seenReply);
 }

@@ -7,6 +7,7 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
+#include <algorithm>
 #include <set>
 
 namespace vmmig {
@@ -151,7 +152,8 @@ Result<Bridge> findBridge(RtNetlink& socket, const std::string& name) {
   if (!link) return failure(link.error());
   if (link->kind != "bridge") return failure("interface " + name + " is no bridge");
   Bridge bridge{.index = link->index, .name = name};
-  forEachAttribute(std::span<const char>{link->kindData}, [&bridge](const nlattr& attribute) {
+  std::uint64_t membership = 0, query = 0, response = 0;
+  forEachAttribute(std::span<const char>{link->kindData}, [&](const nlattr& attribute) {
     auto value = attributeValue<std::uint8_t>(attribute);
     switch (mnl_attr_get_type(&attribute)) {
       case IFLA_BR_MCAST_SNOOPING: bridge.snooping = value; break;
@@ -159,9 +161,14 @@ Result<Bridge> findBridge(RtNetlink& socket, const std::string& name) {
       case IFLA_BR_MCAST_MLD_VERSION: bridge.mldVersion = value; break;
       case IFLA_BR_VLAN_FILTERING: bridge.vlanFiltering = value; break;
       case IFLA_BR_MCAST_HASH_MAX: bridge.mostGroups = attributeValue<std::uint32_t>(attribute); break;
+      case IFLA_BR_MCAST_MEMBERSHIP_INTVL: membership = attributeValue<std::uint64_t>(attribute); break;
+      case IFLA_BR_MCAST_QUERY_INTVL: query = attributeValue<std::uint64_t>(attribute); break;
+      case IFLA_BR_MCAST_QUERY_RESPONSE_INTVL: response = attributeValue<std::uint64_t>(attribute); break;
       default: break;
     }
   });
+  // The kernel takes one for groups and the other for sources (RFC 3376 section 8.4, with a robustness of 2).
+  bridge.membershipSeconds = static_cast<std::uint32_t>(std::max(membership, 2 * query + response) / timerTicksPerSecond);
   return bridge;
 }
 

@@ -17,7 +17,8 @@ struct Bridge {
   bool snooping = false;
   int igmpVersion = 0, mldVersion = 0;  // below 3 and 2 the bridge knows no sources
   bool vlanFiltering = false;
-  std::uint32_t mostGroups = 0;  // mcast_hash_max: one more, and the kernel turns snooping off
+  std::uint32_t mostGroups = 0;         // mcast_hash_max: one more, and the kernel turns snooping off
+  std::uint32_t membershipSeconds = 0;  // that a membership lasts at most which nobody reports again
 
   bool knowsSources(InetAddressType type) const { return type == InetAddressType::ipv4 ? igmpVersion >= 3 : mldVersion >= 2; }
 };

@@ -3,10 +3,43 @@
 
 #include <algorithm>
 
-#include "subagent/linux_exchanged_table.h"
+#include "subagent/finding.h"
 #include "subagent/linux_multicast_rows.h"
 
 namespace vmmig {
+
+namespace {
+
+/// How exactly ages and the kernel's timers can be compared: both in whole seconds, and a batch of many rows takes its time.
+constexpr std::chrono::seconds timerTolerance{5};
+
+}  // namespace
+
+LinuxMulticastTable::LinuxMulticastTable(std::vector<std::string> bridges, const std::string& stateDirectory)
+    : ports_(std::move(bridges)), claims_(stateDirectory) {
+  adoptClaims();
+}
+
+// Of what was claimed when vmmigd ended, some may never have been made, and some may be another's by now.
+void LinuxMulticastTable::adoptClaims() {
+  Snapshot snapshot;
+  for (const auto& vm : claims_.vms())
+    claims_.review(vm, [this, &snapshot](MulticastClaim& claim) {
+      const auto& row = claim.row.as<MulticastRow>();
+      auto spot = lookUp(snapshot, row);
+      if (!spot || !provides(spot->membership, row)) return false;
+      claim.wasThere = claim.wasThere || isReportedSince(*spot, row);
+      return true;
+    });
+}
+
+// A timer that has more left than one that was started when the claims were written was started anew since: somebody behind the
+// port wants the group, and it is safer to leave it to the timer than to take it from them.
+bool LinuxMulticastTable::isReportedSince(const Spot& spot, const MulticastRow& row) const {
+  if (row.permanent) return false;  // without a timer
+  auto longest = std::chrono::seconds{spot.place.bridge.membershipSeconds} - claims_.age() + timerTolerance;
+  return std::chrono::seconds{timeoutOf(spot.membership, row)} > longest;
+}
 
 const TableInfo& LinuxMulticastTable::table() const { return TableOf<MulticastRow>::info; }
 
@@ -56,20 +89,15 @@ Status LinuxMulticastTable::addPlaceRows(const Vm& vm, const Place& place, Rows&
 }
 
 Status LinuxMulticastTable::addClaims(const Vm& vm, Rows& rows) {
-  auto claims = claims_.find(vm.uuid);
-  if (claims == claims_.end()) return {};
   Snapshot snapshot;
-  for (auto at = claims->second.begin(); at != claims->second.end();) {
-    auto& row = at->second.row.as<MulticastRow>();
+  claims_.review(vm.uuid, [&](MulticastClaim& claim) {
+    auto& row = claim.row.as<MulticastRow>();
     auto spot = lookUp(snapshot, row);
-    if (!spot || !provides(spot->membership, row)) {
-      at = claims->second.erase(at);
-      continue;
-    }
+    if (!spot || !provides(spot->membership, row)) return false;
     row.timeout = timeoutOf(spot->membership, row);
-    rows.emplace(at->first, at->second.row);
-    ++at;
-  }
+    rows.emplace(claim.row.index(), claim.row);
+    return true;
+  });
   return {};
 }
 
@@ -113,6 +141,11 @@ Status LinuxMulticastTable::check(const Vm& vm, const AnyRow& any) {
     return inconsistent(vm, row,
                         "the VM is at port " + vm.port + " (vmMigVmPort), and vmMigMulticastPort says " + row.port.value);
   return {};
+}
+
+void LinuxMulticastTable::forget(const Uuid& vm) {
+  claims_.forget(vm);
+  saveClaims();
 }
 
 std::vector<CheckRow> LinuxMulticastTable::checks() {

@@ -3,11 +3,11 @@
 //
 // The kernel knows what a port has joined, not who behind it. So at the source everything at the VM's port is the VM's; and at
 // the destination that is the VM's which was made for it, until it is there. Where others are behind the same port, what they may
-// need as well stays when the VM leaves: the kernel's timers end what nobody reports. After a restart of vmmigd in the middle of
-// a commit they end what had been made, too.
+// need as well stays when the VM leaves: the kernel's timers end what nobody reports.
 #pragma once
 
 #include "subagent/back_end.h"
+#include "subagent/linux_multicast_claims.h"
 #include "subagent/linux_multicast_ports.h"
 
 namespace vmmig {
@@ -16,7 +16,8 @@ struct MulticastRow;
 
 class LinuxMulticastTable final : public TableBackEnd {
  public:
-  explicit LinuxMulticastTable(std::vector<std::string> bridges) : ports_(std::move(bridges)) {}
+  /// stateDirectory: where what was made for VMs is kept; empty: nowhere.
+  explicit LinuxMulticastTable(std::vector<std::string> bridges, const std::string& stateDirectory = {});
   const TableInfo& table() const override;
 
   std::unique_ptr<RowCursor> read(const Vm& vm) override;
@@ -25,18 +26,13 @@ class LinuxMulticastTable final : public TableBackEnd {
   BatchResult create(const Vm& vm, std::span<const AnyRow> rows) override;
   Status replace(const Vm& vm, const AnyRow& row) override;
   BatchResult remove(const Vm& vm, std::span<const AnyRow> keys) override;
+  void forget(const Uuid& vm) override;
   std::vector<CheckRow> checks() override;
 
  private:
   using Place = LinuxMulticastPorts::Place;
-  /// A row that was made here for a VM.
-  struct Claim {
-    AnyRow row;
-    bool wasThere = false;  // the port had joined it before, for another
-  };
   using Rows = std::map<Oid, AnyRow>;  // by index
-  using Claims = std::map<Oid, Claim>;
-  /// The bridges' databases, by their indexes, read once for many rows and changed along with the kernel's.
+  /// The bridges' databases, by their indexes, read once for many rows and changed along with the kernel's, or ahead of it.
   using Snapshot = std::map<unsigned, Mdb>;
   /// What a row stands for there.
   struct Spot {
@@ -46,18 +42,32 @@ class LinuxMulticastTable final : public TableBackEnd {
     Membership membership;
   };
 
+  /// What create() is about to do for a row.
+  struct Step {
+    Spot spot;
+    Membership after;
+    AnyRow row;
+  };
+
+  void adoptClaims();
+  bool isReportedSince(const Spot& spot, const MulticastRow& row) const;
   Result<Rows> rowsOf(const Vm& vm);
   Status addPlaceRows(const Vm& vm, const Place& place, Rows& rows);
   Status addClaims(const Vm& vm, Rows& rows);
   Result<Spot> lookUp(Snapshot& snapshot, const MulticastRow& row);
-  Status createOne(const Vm& vm, const AnyRow& row, Snapshot& snapshot);
-  bool isClaimedAlone(const Claims& claims, const MulticastRow& row) const;
-  Status write(const Spot& spot, const Membership& membership);
+  /// Claims the row, and notes in the snapshot what will be.
+  Result<Step> plan(const Vm& vm, const AnyRow& row, Snapshot& snapshot);
+  Status checkFree(const Vm& vm, const AnyRow& row, const Spot& spot, bool isVms) const;
+  bool isClaimedAlone(const MulticastRow& row) const;
+  Status reserve(const Spot& spot, Membership after);
+  BatchResult carryOut(const Vm& vm, std::span<const Step> steps);
+  Status write(const Vm& vm, const Step& step);
   Status removeOne(const Vm& vm, const AnyRow& row, Snapshot& snapshot);
   Status drop(const Spot& spot, const MulticastRow& row);
+  void saveClaims();
 
   LinuxMulticastPorts ports_;
-  std::map<Uuid, Claims> claims_;
+  MulticastClaims claims_;
 };
 
 }  // namespace vmmig

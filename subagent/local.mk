@@ -13,6 +13,7 @@ libsubagent_a_SOURCES = \
   subagent/capacity_watch.cc subagent/capacity_watch.h \
   subagent/check_store.cc subagent/check_store.h \
   subagent/device_table_store.cc subagent/device_table_store.h \
+  subagent/finding.cc subagent/finding.h \
   subagent/notifier.h \
   subagent/options.cc subagent/options.h \
   subagent/request_handler.cc subagent/request_handler.h \
@@ -21,21 +22,24 @@ libsubagent_a_SOURCES = \
   subagent/row_store.cc subagent/row_store.h \
   subagent/scalar_store.cc subagent/scalar_store.h \
   subagent/set_transaction.cc subagent/set_transaction.h \
+  subagent/snapshot_store.cc subagent/snapshot_store.h \
   subagent/staged_rows.cc subagent/staged_rows.h \
   subagent/start_up.cc subagent/start_up.h \
   subagent/vm_registry.cc subagent/vm_registry.h \
   subagent/vm_store.cc subagent/vm_store.h
 
-SUBAGENT_LIBS = libsubagent.a libmibs.a libcommon.a $(SNMP_AGENT_LIBS) $(MNL_LIBS) $(NFTABLES_LIBS) $(CRYPTO_LIBS)
+SUBAGENT_LIBS = libsubagent.a libmibs.a libcommon.a $(SNMP_AGENT_LIBS) $(MNL_LIBS) $(NFTABLES_LIBS) $(CRYPTO_LIBS) \
+  $(LIBVIRT_LIBS) $(SYSTEMD_LIBS) -lpthread
 
 vmmigd_SOURCES = subagent/main.cc
-vmmigd_LDADD = $(SUBAGENT_LIBS) $(SYSTEMD_LIBS) -lboost_program_options
+vmmigd_LDADD = $(SUBAGENT_LIBS) -lboost_program_options
 
 # The back ends.
 libsubagent_a_SOURCES += \
   subagent/linux_attributes.h \
   subagent/linux_back_end.cc subagent/linux_back_end.h \
   subagent/linux_block.cc subagent/linux_block.h \
+  subagent/linux_bridge_mib.cc subagent/linux_bridge_mib.h \
   subagent/linux_conntrack_codec.cc subagent/linux_conntrack_codec.h \
   subagent/linux_conntrack_cursor.cc subagent/linux_conntrack_cursor.h \
   subagent/linux_conntrack_table.cc subagent/linux_conntrack_table.h \
@@ -71,7 +75,34 @@ libsubagent_a_SOURCES += \
   subagent/transfer_text.cc subagent/transfer_text.h \
   subagent/transfer_undo.cc \
   subagent/transfer_limits.h \
-  subagent/phase_manager.cc subagent/phase_manager.h
+  subagent/phase_manager.cc subagent/phase_manager.h \
+  subagent/phase_store.cc subagent/phase_store.h
+
+# Phase sources.
+libsubagent_a_SOURCES += \
+  subagent/phase_source.cc subagent/phase_source.h \
+  subagent/glob_watch.cc subagent/glob_watch.h \
+  subagent/qmp_checks.cc subagent/qmp_checks.h \
+  subagent/qmp_client.cc subagent/qmp_client.h \
+  subagent/qmp_identity.cc subagent/qmp_identity.h \
+  subagent/qmp_machine.cc subagent/qmp_machine.h subagent/qmp_machine_outgoing.cc \
+  subagent/qmp_message.h \
+  subagent/qmp_monitor.cc subagent/qmp_monitor.h \
+  subagent/qmp_sockets.cc subagent/qmp_sockets.h \
+  subagent/qmp_source.cc subagent/qmp_source.h
+libvirt_sources = \
+  subagent/libvirt_calls.cc subagent/libvirt_calls.h \
+  subagent/libvirt_connection.cc subagent/libvirt_connection.h \
+  subagent/libvirt_domain.cc subagent/libvirt_domain.h \
+  subagent/libvirt_gates.cc subagent/libvirt_gates.h \
+  subagent/libvirt_loop.cc subagent/libvirt_loop.h \
+  subagent/libvirt_source.cc subagent/libvirt_source.h \
+  subagent/vmstate_bus.cc subagent/vmstate_bus.h \
+  subagent/vmstate_gate.cc subagent/vmstate_gate.h
+EXTRA_DIST += $(libvirt_sources)
+if WITH_LIBVIRT
+libsubagent_a_SOURCES += $(libvirt_sources)
+endif
 
 # The tables of the back end linux, but the connections; and those of the back end memory.
 libsubagent_a_SOURCES += \
@@ -93,6 +124,7 @@ libsubagent_a_SOURCES += \
   subagent/linux_flow_table.cc subagent/linux_flow_table.h \
   subagent/linux_mdb.cc subagent/linux_mdb.h \
   subagent/linux_multicast_changes.cc \
+  subagent/linux_multicast_claims.cc subagent/linux_multicast_claims.h \
   subagent/linux_multicast_ports.cc subagent/linux_multicast_ports.h \
   subagent/linux_multicast_rows.cc subagent/linux_multicast_rows.h \
   subagent/linux_multicast_table.cc subagent/linux_multicast_table.h \

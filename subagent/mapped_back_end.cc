@@ -43,6 +43,7 @@ class MappedBackEnd::Table final : public TableBackEnd {
   BatchResult create(const Vm& vm, std::span<const AnyRow> rows) override { return inBatch(&TableBackEnd::create, vm, rows); }
   Status replace(const Vm& vm, const AnyRow& row) override;
   BatchResult remove(const Vm& vm, std::span<const AnyRow> keys) override { return inBatch(&TableBackEnd::remove, vm, keys); }
+  void forget(const Uuid& vm) override { table_.forget(vm); }
   bool isExchanged() const override { return table_.isExchanged(); }
   std::vector<CheckRow> checks() override { return table_.checks(); }
 

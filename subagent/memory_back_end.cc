@@ -7,6 +7,7 @@
 #include "mibs/dhcp_binding_table.h"
 #include "mibs/policy_table.h"
 #include "mibs/registry.h"
+#include "subagent/finding.h"
 #include "subagent/memory_counter_table.h"
 #include "subagent/memory_tcp_table.h"
 
@@ -115,14 +116,9 @@ bool MemoryBackEnd::isFull() {
 }
 
 std::vector<CheckRow> MemoryBackEnd::checks() {
-  CheckRow row;
-  row.name.value = "rows";
-  row.text.value = std::to_string(rows()) + " of " + std::to_string(maxRows()) + " rows are in use";
-  if (isFull()) {
-    row.health = Health::degraded;
-    row.remedy.value = "new connections are refused until others end";
-  }
-  return {row};
+  auto use = std::to_string(rows()) + " of " + std::to_string(maxRows()) + " rows are in use";
+  if (!isFull()) return {finding("rows", Health::up, use)};
+  return {finding("rows", Health::degraded, use, "new connections are refused until others end")};
 }
 
 std::optional<Refusal> MemoryBackEnd::change(const Vm& vm, const Exchange& exchange) {

@@ -58,7 +58,13 @@ po::options_description everywhere(Options& options) {
       ("state-directory", po::value(&options.stateDirectory)->value_name("DIR"), "default /var/lib/vmmigd")                   //
       ("log-level", po::value<std::string>()->value_name("LEVEL"), "error, warning, notice, info (default) or debug")         //
       ("vm", po::value<Strings>()->composing()->value_name("UUID,NAME,ADDRESS[,ADDRESS...]"),
-       "a VM that this device knows from the start");
+       "a VM that this device knows from the start")                                                                          //
+      ("phase-source", po::value<std::string>()->value_name("NAME"), "of role hypervisor: manual (default), qmp or libvirt")  //
+      ("qmp-socket", po::value(&options.phaseSource.qmpSockets)->composing()->value_name("PATTERN"), "see vmmigd.conf(5)")    //
+      ("libvirt-uri", po::value(&options.phaseSource.libvirtUri)->value_name("URI"), "default qemu:///system")                //
+      ("vmstate-bus", po::value(&options.phaseSource.vmstateBus)->value_name("PATH"), "default /run/vmmigd/vmstate.bus")      //
+      ("hold-deadline", po::value<std::uint32_t>()->value_name("MILLISECONDS"), "how long a VM is held at most; default 2000")  //
+      ("hold-policy", po::value<std::string>()->value_name("POLICY"), "when nobody answers: require (default) or bestEffort");
   for (const auto& [key, form, add] : resourceKeys)
     all.add_options()(key, po::value<Strings>()->composing()->value_name(form), "see vmmigd.conf(5)");
   return all;
@@ -70,6 +76,36 @@ Result<T> oneOf(const std::string& option, const std::string& word, const std::m
   std::string known;
   for (const auto& [each, value] : choices) known += (known.empty() ? "" : ", ") + each;
   return failure(option + " '" + word + "' is unknown; one of: " + known);
+}
+
+Status takePhaseSource(const po::variables_map& words, Options& options) {
+  auto& source = options.phaseSource;
+  if (words.count("phase-source")) {
+    auto kind = oneOf<PhaseSourceKind>(
+        "phase-source", words["phase-source"].as<std::string>(),
+        {{"manual", PhaseSourceKind::manual}, {"qmp", PhaseSourceKind::qmp}, {"libvirt", PhaseSourceKind::libvirt}});
+    if (!kind) return failure(kind.error());
+    source.kind = *kind;
+  }
+  if (words.count("hold-policy")) {
+    auto policy = oneOf<HoldPolicy>("hold-policy", words["hold-policy"].as<std::string>(),
+                                    {{"require", HoldPolicy::require}, {"bestEffort", HoldPolicy::bestEffort}});
+    if (!policy) return failure(policy.error());
+    source.policy = *policy;
+  }
+  if (words.count("hold-deadline")) {
+    auto milliseconds = words["hold-deadline"].as<std::uint32_t>();
+    // libvirt's D-Bus gives up, and takes the VM back, after 25 s.
+    auto most = source.kind == PhaseSourceKind::libvirt ? 20'000U : 3'600'000U;
+    if (milliseconds == 0 || milliseconds > most)
+      return failure("hold-deadline " + std::to_string(milliseconds) + " must be 1 to " + std::to_string(most) + " milliseconds");
+    source.hold = std::chrono::milliseconds{milliseconds};
+  }
+  if (source.kind != PhaseSourceKind::manual && !options.roles.contains(Role::hypervisor))
+    return failure("phase-source is of the role hypervisor: add role = hypervisor");
+  if (source.kind == PhaseSourceKind::qmp && source.qmpSockets.empty())
+    return failure("phase-source = qmp needs a line qmp-socket = PATTERN, the sockets of QEMU's monitors");
+  return {};
 }
 
 Status takeWords(const po::variables_map& words, Options& options) {
@@ -86,6 +122,7 @@ Status takeWords(const po::variables_map& words, Options& options) {
     if (!backEnd) return failure(backEnd.error());
     options.backEnd = *backEnd;
   }
+  if (auto taken = takePhaseSource(words, options); !taken) return taken;
   if (words.count("log-level")) {
     auto level = oneOf<log::Level>("log-level", words["log-level"].as<std::string>(),
                                    {{"error", log::Level::error},

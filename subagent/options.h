@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/result.h"
 #include "common/uuid.h"
+#include "subagent/phase_source.h"
 #include "subagent/resources.h"
 
 namespace vmmig {
@@ -36,6 +37,7 @@ struct Options {
   log::Level logLevel = log::Level::info;
   std::vector<ConfiguredVm> vms;
   Resources resources;
+  PhaseSourceOptions phaseSource;
 };
 
 /// Text that --help or --version asks for.

@@ -10,19 +10,10 @@
 #include "common/event_loop.h"
 #include "mibs/phase_table.h"
 #include "subagent/notifier.h"
+#include "subagent/phase_source.h"
 #include "subagent/row_store.h"
 
 namespace vmmig {
-
-/// The end of a hold, as a hypervisor has to carry it out.
-class PhaseSource {
- public:
-  virtual ~PhaseSource() = default;
-  /// The VM goes on at the destination.
-  virtual void letGo(const Uuid& vm) = 0;
-  /// The migration ends, and the VM goes on at the source.
-  virtual void cancelMigration(const Uuid& vm) = 0;
-};
 
 class PhaseManager {
  public:
@@ -38,7 +29,8 @@ class PhaseManager {
   /// Who carries out what becomes of holds; null with `manual`.
   void setSource(PhaseSource* source) { source_ = source; }
 
-  /// A VM enters a phase: `row` says which, of what migration, and whether to hold the VM (holdDeadline above 0 with stopped).
+  /// For the source. A VM enters a phase: `row` says which, of what migration, and whether to hold the VM (holdDeadline above 0
+  /// with stopped); its time, when set, is when that happened. A manager that has written the policy of this migration is obeyed.
   void report(PhaseRow row);
   /// Ends a hold; nothing happens when the VM is not held.
   void endHold(const Uuid& vm, HoldStatus how);
@@ -52,11 +44,14 @@ class PhaseManager {
     PhaseRow row;
     std::optional<EventLoop::TimerId> timer;
     Clock::time_point holdEnds;
+    bool isPolicyWritten = false;  // by a manager, in this migration
   };
 
+  void enter(Entry& entry, PhaseRow row);
   /// Fills in what nobody wrote.
   void complete(PhaseRow& row) const;
-  std::uint32_t nextSequence(const Entry& entry);
+  void makeRoom();
+  std::uint32_t nextSequence(const Entry& entry, Phase phase);
   void startHold(Entry& entry);
   void stopTimer(Entry& entry);
   static PhaseRow shown(const Entry& entry);

@@ -111,13 +111,23 @@ Result<std::optional<smi::VarBind>> RequestHandler::Reader::nextInColumn(const C
 }
 
 RequestHandler::RequestHandler(std::vector<RowStore*> stores, StagedRows::Now now) : rows_(std::move(stores), std::move(now)) {
-  for (const auto* table : mib::tables()) {
-    auto* store = rows_.store(*table);
-    if (!store) continue;
-    for (const auto& column : table->values())
-      if (column.access != Access::notAccessible) columns_.push_back({mib::oidOf(*table, column), store, &column});
-  }
+  for (const auto* table : mib::tables()) addColumns(*table);
+  for (const auto* table : mib::standardTables()) addColumns(*table);
   std::sort(columns_.begin(), columns_.end(), [](const auto& a, const auto& b) { return a.oid < b.oid; });
+}
+
+void RequestHandler::addColumns(const TableInfo& table) {
+  auto* store = rows_.store(table);
+  if (!store) return;
+  for (const auto& column : table.values())
+    if (column.access != Access::notAccessible) columns_.push_back({mib::oidOf(table, column), store, &column});
+}
+
+std::vector<Oid> RequestHandler::otherSubtrees() const {
+  std::vector<Oid> subtrees;
+  for (const auto* table : mib::standardTables())
+    if (rows_.store(*table)) subtrees.push_back(mib::oidOf(*table));
+  return subtrees;
 }
 
 /// The column that `start` is in, or else the first behind it.

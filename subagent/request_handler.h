@@ -32,6 +32,8 @@ class RequestHandler {
   Answers get(const std::vector<Oid>& names);
   /// The next instance of each range, or endOfMibView under the range's start.
   Answers getNext(const std::vector<SearchRange>& ranges);
+  /// Where the tables stand that are not under vmMigObjects.
+  std::vector<Oid> otherSubtrees() const;
   /// A SET whose first phase, the test, is still to come.
   std::unique_ptr<SetTransaction> set();
 
@@ -43,6 +45,7 @@ class RequestHandler {
     const ColumnInfo* info;
   };
   class Reader;
+  void addColumns(const TableInfo& table);
   std::vector<Column>::const_iterator firstColumn(OidSpan start) const;
 
   RowSource rows_;

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/state_file.h"
 
-#include <fcntl.h>
-
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -12,7 +9,7 @@
 #include <sstream>
 
 #include "common/log.h"
-#include "common/unique_fd.h"
+#include "common/replace_file.h"
 #include "mibs/registry.h"
 #include "mibs/row_json.h"
 
@@ -22,22 +19,6 @@ namespace {
 
 using nlohmann::json;
 constexpr int formatVersion = 1;
-
-tl::unexpected<Error> cannotWrite(const std::string& path, int error) {
-  return failure("The state file " + path + " cannot be written (" + std::strerror(error) +
-                 "); make room or mend the permissions of its directory");
-}
-
-Status writeAll(int fd, const std::string& path, std::string_view text) {
-  while (!text.empty()) {
-    auto written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return cannotWrite(path, errno);
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  if (::fsync(fd) != 0) return cannotWrite(path, errno);
-  return {};
-}
 
 json toJson(const Uuid& vm, const FormerRows& former) {
   json tables = json::object();
@@ -176,15 +157,7 @@ Status StateFile::save() {
   json document{{"version", formatVersion}, {"tables", std::move(tables)}, {"formerRows", std::move(former)}};
   // Text of peers is UTF-8 when it arrives over SNMP; a back end's may not be, and must not end the process.
   auto text = document.dump(1, ' ', false, json::error_handler_t::replace);
-  auto beside = path_ + ".new";
-  UniqueFd fd{::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
-  if (!fd) return cannotWrite(beside, errno);
-  if (auto written = writeAll(fd.get(), beside, text); !written) return written;
-  if (std::rename(beside.c_str(), path_.c_str()) != 0) return cannotWrite(path_, errno);
-  // The new name is on the disk only when the directory is.
-  auto directory = std::filesystem::path{path_}.parent_path();
-  UniqueFd parent{::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (!parent || ::fsync(parent.get()) != 0) return cannotWrite(path_, errno);
+  if (auto written = replaceFile(path_, text); !written) return failure("The state file " + written.error().text);
   return {};
 }
 

@@ -39,8 +39,7 @@ class StateFile {
   void putFormer(const Uuid& vm, FormerRows former);
   void removeFormer(const Uuid& vm);
 
-  /// On the disk when it answers without an error: written beside, fsync(2), rename(2), so that a crash leaves the old file or
-  /// the new one. The caller saves before the step that the rows describe.
+  /// On the disk when it answers without an error (replaceFile()). The caller saves before the step that the rows describe.
   Status save();
 
  private:

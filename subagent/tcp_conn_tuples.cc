@@ -5,6 +5,8 @@
 
 #include <span>
 
+#include "mibs/row_check.h"
+
 namespace vmmig {
 
 namespace {
@@ -37,14 +39,8 @@ Status checkEnd(std::string_view column, const InetAddress& address, std::uint16
 
 Status checkNat(std::string_view column, const Endpoint& plain, const InetAddress& address, std::uint16_t port) {
   auto name = "vmMigTcpConnNat" + std::string{column};
-  if (!address.isSet()) {
-    if (port == 0 && address.size == 0) return {};
-    return failure(SnmpStatus::inconsistentValue, name + "AddressType is unknown, so " + name + "Address must be empty and " +
-                                                      name + "Port 0: set all three to tell of a translation, or none");
-  }
-  if (!address.isConsistent() || address.type != plain.address.type)
-    return failure(SnmpStatus::inconsistentValue,
-                   name + "Address must be of the same family as vmMigTcpConn" + std::string{column} + "Address");
+  auto status = rowCheck::isTranslation(name + "Address", address, port, plain.address.type);
+  if (!status || !address.isSet()) return status;
   if (port == 0)
     return failure(SnmpStatus::inconsistentValue,
                    name + "Port is 0: give the port as the peer sees it, also when only the address is translated");

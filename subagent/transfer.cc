@@ -122,6 +122,10 @@ Task<Status> Transfer::readRows(unsigned work, Tables tables, std::vector<AnyRow
   co_return Status{};
 }
 
+void Transfer::forgetInTables() {
+  for (auto* table : backEnd().tables()) table->forget(row_.uuid);
+}
+
 bool Transfer::isExchanged(const TableInfo& table) const {
   const auto* found = backEnd().tableFor(table);
   return found && found->isExchanged();

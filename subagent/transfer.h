@@ -97,6 +97,8 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   Task<Status> forEachRow(unsigned work, Visitor visit, Tables tables = Tables::all);
   /// The same, into `rows`, which must outlive the task.
   Task<Status> readRows(unsigned work, Tables tables, std::vector<AnyRow>& rows);
+  /// TableBackEnd::forget() of each.
+  void forgetInTables();
   bool isExchanged(const TableInfo& table) const;
   bool hasExchanged() const;
   /// The rows behind `from` that belong to one table and make one slice.

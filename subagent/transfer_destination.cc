@@ -113,6 +113,7 @@ void DestinationTransfer::dropImage() {
   rehearsed_.reset();
   refusedChunk_ = 0;
   context().stateFile.removeFormer(row_.uuid);
+  forgetInTables();
 }
 
 const std::string* DestinationTransfer::chunk(std::uint32_t number) const {

@@ -218,6 +218,7 @@ void SourceTransfer::forgetVm() {
   const auto* known = registry.find(row_.uuid);
   if (known && known->storageType == StorageType::volatile_) registry.remove(row_.uuid);
   context().stateFile.putVms(registry);
+  forgetInTables();
 }
 
 const std::string* SourceTransfer::chunk(std::uint32_t number) const {

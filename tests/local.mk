@@ -15,6 +15,7 @@ unit_tests = \
   tests/unit/test_layering \
   tests/unit/test_mib_conformance \
   tests/unit/test_oer \
+  tests/unit/test_replace_file \
   tests/unit/test_row \
   tests/unit/test_row_json \
   tests/unit/test_syntax \
@@ -36,6 +37,8 @@ tests_unit_test_mib_conformance_SOURCES = tests/unit/test_mib_conformance.cc tes
 tests_unit_test_mib_conformance_LDADD = $(unit_ldadd) $(SMI_LIBS)
 tests_unit_test_oer_SOURCES = tests/unit/test_oer.cc
 tests_unit_test_oer_LDADD = $(unit_ldadd)
+tests_unit_test_replace_file_SOURCES = tests/unit/test_replace_file.cc
+tests_unit_test_replace_file_LDADD = $(unit_ldadd)
 tests_unit_test_row_SOURCES = tests/unit/test_row.cc tests/unit/random_row.h
 tests_unit_test_row_LDADD = $(unit_ldadd)
 tests_unit_test_row_json_SOURCES = tests/unit/test_row_json.cc tests/unit/random_row.h
@@ -87,8 +90,9 @@ tests_unit_test_linux_back_end_SOURCES = tests/unit/test_linux_back_end.cc tests
 tests_unit_test_linux_back_end_LDADD = $(back_end_ldadd)
 
 # Migrations: the state machine, its runner between fake devices, the journal and the inventory.
-migration_tests = tests/unit/test_image_copier tests/unit/test_inventory tests/unit/test_journal tests/unit/test_migration \
-  tests/unit/test_migration_legs tests/unit/test_migration_runner tests/unit/test_migration_walk
+migration_tests = tests/unit/test_image_copier tests/unit/test_inventory tests/unit/test_itinerary tests/unit/test_journal \
+  tests/unit/test_migration tests/unit/test_migration_legs tests/unit/test_migration_runner tests/unit/test_migration_walk \
+  tests/unit/test_service tests/unit/test_standard_mibs tests/unit/test_topology
 migration_ldadd = $(MANAGER_LIBS) -lgtest_main $(GTEST_LIBS) -lpthread
 check_PROGRAMS += $(migration_tests)
 TESTS += $(migration_tests)
@@ -96,6 +100,8 @@ tests_unit_test_image_copier_SOURCES = tests/unit/test_image_copier.cc tests/uni
 tests_unit_test_image_copier_LDADD = $(migration_ldadd)
 tests_unit_test_inventory_SOURCES = tests/unit/test_inventory.cc tests/unit/source_dir.h
 tests_unit_test_inventory_LDADD = $(migration_ldadd)
+tests_unit_test_itinerary_SOURCES = tests/unit/test_itinerary.cc
+tests_unit_test_itinerary_LDADD = $(migration_ldadd)
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.cc
 tests_unit_test_journal_LDADD = $(migration_ldadd)
 tests_unit_test_migration_SOURCES = tests/unit/test_migration.cc tests/unit/migration_events.h
@@ -106,8 +112,14 @@ tests_unit_test_migration_runner_SOURCES = tests/unit/test_migration_runner.cc t
 tests_unit_test_migration_runner_LDADD = $(migration_ldadd)
 tests_unit_test_migration_walk_SOURCES = tests/unit/test_migration_walk.cc tests/unit/migration_events.h
 tests_unit_test_migration_walk_LDADD = $(migration_ldadd)
+tests_unit_test_service_SOURCES = tests/unit/test_service.cc tests/unit/fake_agent.cc tests/unit/fake_agent.h
+tests_unit_test_service_LDADD = $(migration_ldadd)
+tests_unit_test_standard_mibs_SOURCES = tests/unit/test_standard_mibs.cc tests/unit/fake_session.h
+tests_unit_test_standard_mibs_LDADD = $(migration_ldadd)
+tests_unit_test_topology_SOURCES = tests/unit/test_topology.cc
+tests_unit_test_topology_LDADD = $(migration_ldadd)
 TESTS += tests/agentx/test_migrate.py
-EXTRA_DIST += tests/agentx/test_migrate.py docs/vmmig.conf.example
+EXTRA_DIST += tests/agentx/test_migrate.py docs/hooks/generic docs/hooks/libvirt-phase docs/vmmig.conf.example
 
 # The manager: devices, the command line, files, notifications.
 manager_tests = \
@@ -149,26 +161,35 @@ system_tests = \
   tests/system/test_dhcp_snooping.py \
   tests/system/test_export.py \
   tests/system/test_flows.py \
+  tests/system/test_guest.py \
+  tests/system/test_hooks.py \
   tests/system/test_kill.py \
   tests/system/test_kill_device.py \
   tests/system/test_lab.py \
   tests/system/test_linux_rows.py \
+  tests/system/test_locate.py \
   tests/system/test_migration.py \
   tests/system/test_multicast.py \
   tests/system/test_policy.py \
+  tests/system/test_qemu_migration.py \
   tests/system/test_two_devices.py
 TESTS += $(system_tests)
 EXTRA_DIST += $(system_tests) \
   tests/conftest.py \
   tests/lab/__init__.py \
+  tests/lab/addresses.py \
   tests/lab/ctnetlink.py \
   tests/lab/firewall.py \
+  tests/lab/guest.py \
   tests/lab/hypervisor.py \
+  tests/lab/lldp.py \
   tests/lab/netns.py \
+  tests/lab/ports.py \
   tests/lab/privilege.py \
   tests/lab/probe.py \
   tests/lab/procs.py \
   tests/lab/pytest_plugin.py \
+  tests/lab/remote.py \
   tests/lab/scene.py \
   tests/lab/services.py \
   tests/lab/snmpd.py \
@@ -177,6 +198,7 @@ EXTRA_DIST += $(system_tests) \
   tests/lab/switch.py \
   tests/lab/topology.py \
   tests/lab/traffic.py \
+  tests/lab/vm.py \
   tests/lab/vmmig.py \
   tests/lab/workload.py
 
@@ -207,6 +229,34 @@ tests_unit_test_transfer_exchange_LDADD = $(transfer_ldadd)
 tests_unit_test_transfer_image_SOURCES = tests/unit/test_transfer_image.cc tests/unit/transfer_fixture.h tests/unit/fake_exchanged_tables.h
 tests_unit_test_transfer_image_LDADD = $(transfer_ldadd)
 
+# The phase source qmp.
+qmp_tests = tests/unit/test_qmp_machine tests/unit/test_qmp_machine_late tests/unit/test_qmp_monitor tests/unit/test_qmp_source
+check_PROGRAMS += $(qmp_tests)
+TESTS += $(qmp_tests) tests/system/test_qmp.py tests/system/test_qmp_vmmigd.py tests/system/test_qemu_failures.py
+EXTRA_DIST += tests/system/test_qmp.py tests/system/test_qmp_vmmigd.py tests/system/test_qemu_failures.py tests/lab/qemu.py \
+  tests/lab/qmp_hosts.py
+tests_unit_test_qmp_machine_SOURCES = tests/unit/test_qmp_machine.cc tests/unit/qmp_machine_fixture.h tests/unit/qemu_model.h
+tests_unit_test_qmp_machine_late_SOURCES = tests/unit/test_qmp_machine_late.cc tests/unit/qmp_machine_fixture.h tests/unit/qemu_model.h
+tests_unit_test_qmp_machine_late_LDADD = $(transfer_ldadd)
+tests_unit_test_qmp_machine_LDADD = $(transfer_ldadd)
+tests_unit_test_qmp_monitor_SOURCES = tests/unit/test_qmp_monitor.cc
+tests_unit_test_qmp_monitor_LDADD = $(transfer_ldadd)
+tests_unit_test_qmp_source_SOURCES = tests/unit/test_qmp_source.cc tests/unit/fake_qemu.h tests/unit/qemu_model.h
+tests_unit_test_qmp_source_LDADD = $(transfer_ldadd)
+
+# The phase source libvirt.
+libvirt_tests = tests/unit/test_libvirt_domain tests/unit/test_vmstate_gate
+EXTRA_DIST += tests/unit/test_libvirt_domain.cc tests/unit/test_vmstate_gate.cc tests/system/test_libvirt.py tests/lab/libvirt.py \
+  docs/examples/libvirt-hook-vmmig
+if WITH_LIBVIRT
+check_PROGRAMS += $(libvirt_tests)
+TESTS += $(libvirt_tests) tests/system/test_libvirt.py
+tests_unit_test_libvirt_domain_SOURCES = tests/unit/test_libvirt_domain.cc
+tests_unit_test_libvirt_domain_LDADD = $(SUBAGENT_LIBS) $(unit_ldadd)
+tests_unit_test_vmstate_gate_SOURCES = tests/unit/test_vmstate_gate.cc
+tests_unit_test_vmstate_gate_LDADD = $(SUBAGENT_LIBS) $(unit_ldadd)
+endif
+
 # The tables of a device.
 table_tests = \
   tests/unit/test_dhcp_packet \
@@ -215,6 +265,7 @@ table_tests = \
   tests/unit/test_linux_dhcp_binding_table \
   tests/unit/test_linux_expect_table \
   tests/unit/test_linux_flow_table \
+  tests/unit/test_linux_bridge_mib \
   tests/unit/test_linux_multicast_table \
   tests/unit/test_linux_nft \
   tests/unit/test_linux_policy_table \
@@ -240,7 +291,10 @@ tests_unit_test_linux_expect_table_LDADD = $(back_end_ldadd)
 tests_unit_test_linux_flow_table_SOURCES = tests/unit/test_linux_flow_table.cc tests/unit/back_end_contract_rows.h \
   tests/unit/firewall_lab.h tests/unit/network_namespace.h
 tests_unit_test_linux_flow_table_LDADD = $(back_end_ldadd)
-tests_unit_test_linux_multicast_table_SOURCES = tests/unit/test_linux_multicast_table.cc tests/unit/linux_table_lab.h tests/unit/network_namespace.h
+tests_unit_test_linux_bridge_mib_SOURCES = tests/unit/test_linux_bridge_mib.cc tests/unit/network_namespace.h
+tests_unit_test_linux_bridge_mib_LDADD = $(back_end_ldadd)
+tests_unit_test_linux_multicast_table_SOURCES = tests/unit/test_linux_multicast_table.cc tests/unit/test_linux_multicast_claims.cc \
+  tests/unit/multicast_switch.h tests/unit/network_namespace.h
 tests_unit_test_linux_multicast_table_LDADD = $(back_end_ldadd)
 tests_unit_test_linux_nft_SOURCES = tests/unit/test_linux_nft.cc tests/unit/linux_table_lab.h tests/unit/network_namespace.h
 tests_unit_test_linux_nft_LDADD = $(back_end_ldadd)

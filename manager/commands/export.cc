@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // `vmmig export`: a VM's state on one device, as a JSON file.
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "common/replace_file.h"
 #include "manager/command.h"
 #include "manager/vm_state.h"
 
@@ -31,21 +27,6 @@ void addOptions(po::options_description& options) {
   addConfigOption(options);
 }
 
-// A new file that replaces the old one in one step: a full disk leaves what was there.
-Status writeFile(const std::string& file, const std::string& text) {
-  auto draft = file + ".new";
-  auto fail = [&] { return failure("cannot write " + file + ": " + std::strerror(errno)); };
-  UniqueFd fd{::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640)};
-  if (!fd) return fail();
-  for (std::string_view rest{text}; !rest.empty();) {
-    auto written = ::write(fd.get(), rest.data(), rest.size());
-    if (written < 0) return fail();
-    rest.remove_prefix(static_cast<std::size_t>(written));
-  }
-  if (::fsync(fd.get()) != 0 || std::rename(draft.c_str(), file.c_str()) != 0) return fail();
-  return {};
-}
-
 Task<Result<VmState>> load(const Invocation& invocation) {
   auto device = invocation.device(invocation.arguments[0]);
   if (!device) co_return failure(device.error());
@@ -63,7 +44,7 @@ Task<ExitCode> run(Invocation invocation) {
     bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
     co_return written ? ExitCode::ok : complain(ExitCode::usage, "cannot write to standard output");
   }
-  if (auto status = writeFile(file, text); !status) co_return complain(ExitCode::usage, status.error().text);
+  if (auto status = replaceFile(file, text, 0640); !status) co_return complain(ExitCode::usage, status.error().text);
   co_return ExitCode::ok;
 }
 

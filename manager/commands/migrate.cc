@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "manager/command.h"
 #include "manager/device_pool.h"
+#include "manager/locate.h"
 #include "manager/migration_progress.h"
 #include "manager/phases.h"
 #include "manager/progress.h"
@@ -58,6 +59,7 @@ void addOptions(po::options_description& options) {
 struct Request {
   Inventory inventory;
   MigrationRunner::Setup setup;
+  bool mustLocate = false;  // the devices in front of a host are still to be found
 };
 
 Words listOf(const Invocation& invocation, const char* option) {
@@ -88,9 +90,14 @@ Status choosePlan(const Invocation& invocation, Request& request) {
   plan.destinationHost = invocation.text("destination-host");
   if (!plan.now && (plan.sourceHost.empty() || plan.destinationHost.empty()))
     return failure("give --source-host and --destination-host, whose phases are waited for, or --now");
-  auto legs = chooseLegs(invocation, request.inventory);
-  if (!legs) return failure(legs.error());
-  plan.legs = std::move(*legs);
+  DevicePool none{invocation.loop, request.inventory, invocation.session};
+  request.mustLocate = !invocation.has("from") && !invocation.has("to") &&
+                       Locator{request.inventory, none}.mustAsk(plan.sourceHost, plan.destinationHost);
+  if (!request.mustLocate) {
+    auto legs = chooseLegs(invocation, request.inventory);
+    if (!legs) return failure(legs.error());
+    plan.legs = std::move(*legs);
+  }
   if (!invocation.has("policy")) return {};
   auto policy = fromLabel<TransferPolicy>(invocation.text("policy"));
   if (!policy) return failure("--policy is require or bestEffort");
@@ -135,8 +142,36 @@ Task<Status> readHistory(MigrationRunner::Setup& setup) {
   co_return Status{};
 }
 
+/// The VM's addresses are those of the inventory and those that its hosts tell.
+Task<Status> locateDevices(const std::string& word, DevicePool& pool, Request& request) {
+  auto& setup = request.setup;
+  auto vm = co_await chooseVm(word, request.inventory, setup);
+  if (!vm) co_return failure(vm.error());
+  std::vector<HostSays> told;
+  for (const auto* name : {&setup.plan.sourceHost, &setup.plan.destinationHost}) {
+    auto host = pool.host(*name);
+    if (!host) co_return failure(host.error());
+    PhaseRow key;
+    key.uuid = *vm;
+    auto row = co_await readRow(**host, key);
+    if (!row) co_return failure(row.error());
+    if (*row) told.push_back({*name, **row});
+  }
+  Locator locator{request.inventory, pool};
+  Locator::Journey journey{.vm = word, .source = setup.plan.sourceHost, .destination = setup.plan.destinationHost, .macs = {}};
+  journey.macs = macsOf(*vm, told, request.inventory);
+  auto legs = co_await locator.legsBetween(std::move(journey));
+  if (!legs) co_return failure(legs.error());
+  setup.plan.legs = std::move(*legs);
+  co_return Status{};
+}
+
 Task<Status> resolve(const Invocation& invocation, DevicePool& pool, Request& request) {
   auto& setup = request.setup;
+  if (request.mustLocate) {
+    auto located = co_await locateDevices(invocation.arguments[0], pool, request);
+    if (!located) co_return located;
+  }
   if (auto status = openAgents(pool, setup); !status) co_return status;
   const auto& word = invocation.arguments[0];
   auto vm = co_await chooseVm(word, request.inventory, setup);

@@ -77,6 +77,18 @@ TEST(Addresses, WhatIsNoAddressIsRefused) {
     EXPECT_FALSE(parseInetAddress(text)) << text;
 }
 
+TEST(Addresses, SomeAreOfMany) {
+  for (auto text : {"224.0.0.0", "239.255.255.255", "ff00::", "ffff::1"}) {
+    EXPECT_TRUE(isMulticast(*parseInetAddress(text))) << text;
+    EXPECT_TRUE(isToMany(*parseInetAddress(text))) << text;
+  }
+  for (auto text : {"223.255.255.255", "240.0.0.0", "10.0.0.255", "fe80::1", "e000::"})
+    EXPECT_FALSE(isToMany(*parseInetAddress(text))) << text;
+  EXPECT_FALSE(isMulticast(*parseInetAddress("255.255.255.255")));
+  EXPECT_TRUE(isToMany(*parseInetAddress("255.255.255.255")));
+  EXPECT_FALSE(isToMany(InetAddress{}));
+}
+
 TEST(Addresses, TypeAndOctetsCanDisagreeAndSaySo) {
   auto address = *parseInetAddress("10.0.0.5");
   address.setBytes(std::string(16, 'x'));

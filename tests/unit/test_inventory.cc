@@ -57,6 +57,23 @@ std::string replaced(std::string from, const std::string& to) {
   return text.replace(text.find(from), from.size(), to);
 }
 
+TEST(Inventory, knowsBehindWhichSwitchADeviceStandsAndWhoseDevicesAreLeftOpen) {
+  auto inventory = parse(replaced("agent = tcp:10.9.0.1", "agent = tcp:10.9.0.1\nbehind = sw-a, sw-b"));
+  ASSERT_TRUE(inventory) << inventory.error().text;
+  EXPECT_EQ(inventory->behind, (std::map<std::string, std::vector<std::string>>{{"fw-a", {"sw-a", "sw-b"}}}));
+  EXPECT_TRUE(inventory->hosts.at("host-a").namesDevices);
+  auto open = parse(replaced("devices = fw-a, sw-a", ""));
+  ASSERT_TRUE(open);
+  EXPECT_FALSE(open->hosts.at("host-a").namesDevices);
+  auto none = parse(replaced("devices = fw-a, sw-a", "devices ="));
+  ASSERT_TRUE(none);
+  EXPECT_TRUE(none->hosts.at("host-a").namesDevices) << "it says that there are none";
+  EXPECT_EQ(wrong(replaced("agent = tcp:10.9.0.1", "agent = tcp:10.9.0.1\nbehind = sw-x")),
+            "vmmig.conf: device.fw-a.behind names sw-x, and there is no section [device.sw-x]");
+  EXPECT_EQ(wrong(replaced("agent = tcp:10.9.0.1", "agent = tcp:10.9.0.1\nbehind = fw-a")),
+            "vmmig.conf: device.fw-a.behind names the device itself");
+}
+
 TEST(Inventory, isReadAsItIsWritten) {
   auto inventory = parse(good);
   ASSERT_TRUE(inventory) << inventory.error().text;

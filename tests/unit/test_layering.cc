@@ -36,6 +36,8 @@ const std::vector<Confined> confined = {
      std::regex{R"(subagent/linux_\w+\.(cc|h))"}},
     {"libsmi", std::regex{R"(smi\.h)"}, std::regex{"nowhere"}},
     {"SQLite", std::regex{R"(sqlite3\.h)"}, std::regex{R"(manager/.*\.cc)"}},
+    {"libvirt", std::regex{"libvirt/.*"}, std::regex{R"(subagent/libvirt_\w+\.(cc|h))"}},
+    {"sd-bus", std::regex{R"(systemd/sd-bus\.h)"}, std::regex{R"(subagent/vmstate_gate\.cc)"}},
     {"OpenSSL", std::regex{"openssl/.*"}, std::regex{R"(common/digest\.cc)"}},
 };
 
@@ -109,6 +111,8 @@ TEST(Layering, APlantedViolationIsFound) {
            {"subagent/transfer.cc", "#include <libmnl/libmnl.h>"},
            {"manager/show.cc", "#include <nftables/libnftables.h>"},
            {"subagent/state_file.cc", "#include <sqlite3.h>"},
+           {"subagent/vmstate_bus.cc", "#include <libvirt/libvirt.h>"},
+           {"subagent/libvirt_gates.cc", "#include <systemd/sd-bus.h>"},
        })
     EXPECT_NE(violation(file, line), "") << file << ": " << line;
 }
@@ -120,6 +124,8 @@ TEST(Layering, WhatIsAllowedIsNoViolation) {
            {"common/net_snmp.cc", "#include <net-snmp/net-snmp-config.h>"},
            {"subagent/agentx_agent.cc", "#include <net-snmp/agent/net-snmp-agent-includes.h>"},
            {"subagent/linux_conntrack_codec.cc", "#include <libnetfilter_conntrack/libnetfilter_conntrack.h>"},
+           {"subagent/libvirt_calls.cc", "#include <libvirt/libvirt.h>"},
+           {"subagent/vmstate_gate.cc", "#include <systemd/sd-bus.h>"},
            {"common/log.cc", "#include <string>"},
            {"common/log.cc", R"(// #include "mibs/row.h")"},
        })

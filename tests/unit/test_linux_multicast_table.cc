@@ -1,99 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // vmMigMulticastTable on bridges of a network namespace of its own.
-#include <gtest/gtest.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 
-#include <array>
-
-#include "mibs/multicast_table.h"
-#include "subagent/linux_multicast_table.h"
-#include "tests/unit/network_namespace.h"
+#include "tests/unit/multicast_switch.h"
 
 namespace vmmig {
 namespace {
 
-const Uuid uuid = parseUuid("6ba7b810-9dad-41d1-80b4-00c04fd430c8").value();
-
-std::string outputOf(const std::string& command) {
-  std::string text;
-  std::array<char, 4096> buffer;
-  auto* pipe = popen(command.c_str(), "r");
-  while (auto size = fread(buffer.data(), 1, buffer.size(), pipe)) text.append(buffer.data(), size);
-  pclose(pipe);
-  return text;
-}
-
-/// A bridge br0 with the ports p0 (the VM), p1 and p2; br1 does not snoop, has the port q0, and is not configured.
-class LinuxMulticastTableTest : public testing::Test {
- protected:
-  LinuxMulticastTableTest() {
-    space.run("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6");  // no joins of their own
-    space.run("ip link add br0 type bridge mcast_snooping 1 mcast_igmp_version 3 mcast_mld_version 2");
-    space.run("ip link add br1 type bridge mcast_snooping 0");
-    for (const std::string port : {"p0", "p1", "p2", "q0"})
-      space.run("ip link add " + port + " type veth peer name far-" + port + " && ip link set " + port + " master " +
-                (port == "q0" ? "br1" : "br0") + " && ip link set " + port + " up && ip link set far-" + port + " up");
-    space.run("ip link set br0 up && ip link set br1 up");
-    vm.port = "p0";
-  }
-
-  /// As iproute2 6.1 can say it: groups, and single sources.
-  void join(const std::string& words) { space.run("bridge mdb add dev br0 " + words); }
-  void learn(const std::string& port, const std::string& mac) {
-    space.run("bridge fdb add " + mac + " dev " + port + " master dynamic");
-  }
-
-  std::vector<AnyRow> rows(const Vm& of) {
-    std::vector<AnyRow> result;
-    auto cursor = table.read(of);
-    while (true) {
-      auto more = cursor->next(result);
-      EXPECT_TRUE(more) << (more ? "" : more.error().text);
-      if (!more || !*more) return result;
-    }
-  }
-  /// "239.1.1.1 -", "239.1.1.2 from 10.0.0.9 include permanent".
-  std::vector<std::string> told(const Vm& of) {
-    std::vector<std::string> result;
-    for (const auto& any : rows(of)) {
-      const auto& row = any.as<MulticastRow>();
-      std::string text = toString(row.group) + " " + toString(row.source);
-      if (row.filterMode == FilterMode::include) text += " include";
-      if (row.permanent) text += " permanent";
-      if (row.vlan.value) text += " vlan " + std::to_string(row.vlan.value);
-      result.push_back(text + " " + row.port.value);
-    }
-    return result;
-  }
-
-  static MulticastRow row(const std::string& group, const std::string& source = "", FilterMode mode = FilterMode::exclude) {
-    MulticastRow result;
-    result.uuid = uuid;
-    result.group = parseInetAddress(group).value();
-    if (!source.empty()) result.source = parseInetAddress(source).value();
-    result.port.value = "p0";
-    result.filterMode = mode;
-    return result;
-  }
-  void make(const Vm& of, const std::vector<MulticastRow>& list) {
-    std::vector<AnyRow> any{list.begin(), list.end()};
-    auto result = table.create(of, any);
-    ASSERT_FALSE(result.error) << result.error->text;
-    ASSERT_EQ(result.done, list.size());
-  }
-  Vm as(VmPresence presence, const std::string& port = {}) {
-    Vm result = vm;
-    result.presence = presence;
-    result.port = port;
-    return result;
-  }
-  std::string mdb() { return outputOf("bridge -d mdb show"); }
-
-  NetworkNamespace space;
-  Vm vm{.uuid = uuid, .name = "web-1", .addresses = {}};
-  LinuxMulticastTable table{{"br0"}};
-};
+using LinuxMulticastTableTest = MulticastSwitch;
 
 using Told = std::vector<std::string>;
 
@@ -140,10 +55,10 @@ TEST_F(LinuxMulticastTableTest, EveryKindOfRowIsMadeAsItWasRead) {
   EXPECT_EQ(told(vm), expected);
   // And again in another place, from what was read.
   auto read = rows(vm);
-  auto removed = table.remove(vm, read);
+  auto removed = table->remove(vm, read);
   ASSERT_FALSE(removed.error) << removed.error->text;
   EXPECT_EQ(mdb(), "");
-  auto created = table.create(vm, read);
+  auto created = table->create(vm, read);
   ASSERT_FALSE(created.error) << created.error->text;
   EXPECT_EQ(told(vm), expected);
   EXPECT_NE(mdb().find("grp 239.1.1.5 src 10.0.0.8"), std::string::npos) << mdb();
@@ -154,9 +69,9 @@ TEST_F(LinuxMulticastTableTest, OneSourceGoesAndTheOthersStay) {
   make(vm, {row("232.1.1.3", "10.0.0.8", FilterMode::include), row("232.1.1.3", "10.0.0.9", FilterMode::include),
             row("239.1.1.5"), row("239.1.1.5", "10.0.0.9")});
   std::vector<AnyRow> gone{row("232.1.1.3", "10.0.0.8"), row("239.1.1.5", "10.0.0.9")};
-  ASSERT_FALSE(table.remove(vm, gone).error);
+  ASSERT_FALSE(table->remove(vm, gone).error);
   EXPECT_EQ(told(vm), (Told{"232.1.1.3 10.0.0.9 include p0", "239.1.1.5 - p0"}));
-  ASSERT_FALSE(table.remove(vm, gone).error) << "what is gone already is no error";
+  ASSERT_FALSE(table->remove(vm, gone).error) << "what is gone already is no error";
 }
 
 TEST_F(LinuxMulticastTableTest, FindsThePortByTheVmsMac) {
@@ -174,11 +89,11 @@ TEST_F(LinuxMulticastTableTest, AtTheDestinationOnlyWhatWasMadeForTheVmIsTheVms)
   EXPECT_EQ(told(arriving), Told{});
   make(arriving, {row("239.1.1.1"), row("239.9.9.9")});
   EXPECT_EQ(told(arriving), (Told{"239.1.1.1 - p0", "239.9.9.9 - p0"}));
-  auto result = table.create(arriving, std::vector<AnyRow>{row("239.1.1.1")});
+  auto result = table->create(arriving, std::vector<AnyRow>{row("239.1.1.1")});
   ASSERT_TRUE(result.error);
   EXPECT_EQ(result.error->status, SnmpStatus::inconsistentName);
   // Taken back: what had been there for others stays.
-  ASSERT_FALSE(table.remove(arriving, rows(arriving)).error);
+  ASSERT_FALSE(table->remove(arriving, rows(arriving)).error);
   EXPECT_EQ(told(vm), Told{"239.9.9.9 - p0"});
   EXPECT_EQ(told(arriving), Told{});
 }
@@ -200,16 +115,16 @@ TEST_F(LinuxMulticastTableTest, WhatOthersBehindThePortMayNeedStays) {
   learn("p0", "02:00:00:00:00:05");
   learn("p0", "02:00:00:00:00:06");
   vm.presence = VmPresence::left;
-  ASSERT_FALSE(table.remove(vm, rows(vm)).error);
+  ASSERT_FALSE(table->remove(vm, rows(vm)).error);
   EXPECT_EQ(told(vm), Told{"239.1.1.1 - p0"});
   space.run("bridge fdb del 02:00:00:00:00:06 dev p0 master");
-  ASSERT_FALSE(table.remove(vm, rows(vm)).error);
+  ASSERT_FALSE(table->remove(vm, rows(vm)).error);
   EXPECT_EQ(told(vm), Told{});
 }
 
 TEST_F(LinuxMulticastTableTest, AVmThatLeavesFromAPortThatIsNotHereIsRefused) {
   std::vector<AnyRow> read;
-  auto result = table.read(as(VmPresence::leaving, "vm-port"))->next(read);
+  auto result = table->read(as(VmPresence::leaving, "vm-port"))->next(read);
   ASSERT_FALSE(result);
   EXPECT_NE(result.error().text.find("map = port,LOCAL,vm-port"), std::string::npos) << result.error().text;
   // Its interface went with it, and with that the memberships.
@@ -220,7 +135,7 @@ TEST_F(LinuxMulticastTableTest, AVmThatLeavesFromAPortThatIsNotHereIsRefused) {
 
 TEST_F(LinuxMulticastTableTest, RefusesWhatTheBridgeCannotDo) {
   auto refusal = [this](const MulticastRow& r) {
-    auto status = table.check(as(VmPresence::arriving), r);
+    auto status = table->check(as(VmPresence::arriving), r);
     return status ? "" : status.error().text;
   };
   auto at = [](auto r, const std::string& port) {
@@ -241,11 +156,11 @@ TEST_F(LinuxMulticastTableTest, RefusesWhatTheBridgeCannotDo) {
   space.run("ip link set br0 type bridge mcast_snooping 0");
   EXPECT_NE(refusal(row("239.1.1.1")).find("mcast_snooping 1"), std::string::npos);
   vm.port = "p1";
-  EXPECT_FALSE(table.check(vm, row("239.1.1.1"))) << "the VM is at another port";
+  EXPECT_FALSE(table->check(vm, row("239.1.1.1"))) << "the VM is at another port";
 }
 
 TEST_F(LinuxMulticastTableTest, AnExclusionNeedsItsGroup) {
-  auto result = table.create(vm, std::vector<AnyRow>{row("239.1.1.5", "10.0.0.9")});
+  auto result = table->create(vm, std::vector<AnyRow>{row("239.1.1.5", "10.0.0.9")});
   ASSERT_TRUE(result.error);
   EXPECT_EQ(result.error->status, SnmpStatus::inconsistentValue);
   EXPECT_EQ(told(vm), Told{});
@@ -254,11 +169,11 @@ TEST_F(LinuxMulticastTableTest, AnExclusionNeedsItsGroup) {
 TEST_F(LinuxMulticastTableTest, TheLimitsOfTheBridgeAreToldAndNothingElseSuffers) {
   space.run("ip link set br0 type bridge mcast_hash_max 2");
   make(vm, {row("239.1.1.1"), row("239.1.1.2")});
-  auto result = table.create(vm, std::vector<AnyRow>{row("239.1.1.3")});
+  auto result = table->create(vm, std::vector<AnyRow>{row("239.1.1.3")});
   ASSERT_TRUE(result.error);
   EXPECT_EQ(result.error->status, SnmpStatus::resourceUnavailable);
   EXPECT_NE(result.error->text.find("mcast_hash_max"), std::string::npos) << result.error->text;
-  EXPECT_TRUE(table.create(vm, std::vector<AnyRow>{row("239.1.1.2", "10.0.0.9")}).error) << "its source is one more";
+  EXPECT_TRUE(table->create(vm, std::vector<AnyRow>{row("239.1.1.2", "10.0.0.9")}).error) << "its source is one more";
   EXPECT_NE(outputOf("ip -d link show br0").find("mcast_snooping 1"), std::string::npos) << "the kernel has turned it off";
 }
 
@@ -274,7 +189,7 @@ TEST_F(LinuxMulticastTableTest, TheLimitOfAPortIsToldInTheKernelsWords) {
   auto status = netlink.run(request);
   ASSERT_TRUE(status) << status.error().text;
   make(vm, {row("239.1.1.1")});
-  auto result = table.create(vm, std::vector<AnyRow>{row("239.1.1.2"), row("239.1.1.3")});
+  auto result = table->create(vm, std::vector<AnyRow>{row("239.1.1.2"), row("239.1.1.3")});
   ASSERT_TRUE(result.error);
   EXPECT_EQ(result.done, 0u);
   EXPECT_EQ(result.error->status, SnmpStatus::resourceUnavailable);
@@ -289,7 +204,7 @@ TEST_F(LinuxMulticastTableTest, AVlanBelongsToTheRow) {
   EXPECT_EQ(told(vm), (Told{"239.1.1.1 - p0", "239.1.1.1 - vlan 7 p0"}));
   auto tagged = row("239.1.1.1");
   tagged.vlan.value = 7;
-  ASSERT_FALSE(table.remove(vm, std::vector<AnyRow>{tagged}).error);
+  ASSERT_FALSE(table->remove(vm, std::vector<AnyRow>{tagged}).error);
   EXPECT_EQ(told(vm), Told{"239.1.1.1 - p0"});
   auto netlink = RtNetlink::open().value();
   MdbKey key{findLink(netlink, "p0").value().index, 9, tagged.group};
@@ -301,19 +216,19 @@ TEST_F(LinuxMulticastTableTest, AChangedRowIsMadeAnew) {
   make(vm, {row("239.1.1.1")});
   auto changed = row("239.1.1.1");
   changed.permanent = true;
-  ASSERT_TRUE(table.replace(vm, changed));
+  ASSERT_TRUE(table->replace(vm, changed));
   EXPECT_EQ(told(vm), Told{"239.1.1.1 - permanent p0"});
-  auto missing = table.replace(vm, row("239.1.1.2"));
+  auto missing = table->replace(vm, row("239.1.1.2"));
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().status, SnmpStatus::inconsistentName);
 }
 
 TEST_F(LinuxMulticastTableTest, FindsARowAndOnlyThat) {
   join("port p0 grp 239.1.1.1 temp");
-  auto found = table.find(vm, row("239.1.1.1"));
+  auto found = table->find(vm, row("239.1.1.1"));
   ASSERT_TRUE(found && *found);
   EXPECT_EQ((*found)->as<MulticastRow>().port.value, "p0");
-  EXPECT_FALSE(*table.find(vm, row("239.1.1.2")));
+  EXPECT_FALSE(*table->find(vm, row("239.1.1.2")));
 }
 
 TEST_F(LinuxMulticastTableTest, ChecksNameWhatIsMissing) {

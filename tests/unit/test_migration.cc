@@ -230,6 +230,22 @@ TEST_F(Story, aCancelledMigrationIsTakenBackAtBothSides) {
   EXPECT_EQ(state.outcome, Outcome::notMoved);
 }
 
+TEST_F(Story, aDestinationThatFailsDoesNotLeaveTheSourceHeld) {
+  begin(planOf(1));
+  claimAll();
+  feed(phase(Phase::stopped, 1, HoldStatus::held));
+  auto actions = feed(phase(Phase::failed, 9, HoldStatus::none, "host-b"));
+  EXPECT_EQ(kinds(actions), (Names{"abort source", "abort destination", "cancel the hold source"}));
+  EXPECT_EQ(actions.back().host, "host-a");
+}
+
+TEST_F(Story, aSourceThatFailsHoldsNobodyAnyMore) {
+  begin(planOf(1));
+  claimAll();
+  feed(phase(Phase::stopped, 1, HoldStatus::held));
+  EXPECT_EQ(kinds(feed(phase(Phase::failed, 2))), (Names{"abort source", "abort destination"}));
+}
+
 TEST_F(Story, aDeadDeviceCancelsTheHoldAtOnceAndIsTriedAgainUntilItsTimeIsUp) {
   begin(planOf(1));
   claimAll();

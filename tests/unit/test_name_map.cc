@@ -221,6 +221,11 @@ TEST_F(MappedBackEndTest, RowsAreCommonInFrontAndLocalBehind) {
   EXPECT_FALSE(memory_.firewall().find(vm_, inZone(7)));
 }
 
+TEST_F(MappedBackEndTest, TheTableHearsWhatToForget) {
+  conns().forget(vmUuid);
+  EXPECT_EQ(local_->faults.forgotten, 1);
+}
+
 TEST_F(MappedBackEndTest, ALocalNameIsNoneInFront) {
   memory_.firewall().insert(inZone(7));
   EXPECT_FALSE(conns().find(vm_, inZone(7)).value()) << "it is zone 100 there";

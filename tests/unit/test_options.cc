@@ -49,5 +49,36 @@ TEST(Options, WhatIsUnknownIsRefused) {
   EXPECT_FALSE(parseOptions(std::size(missing), missing));
 }
 
+Result<Options> parsed(std::vector<const char*> words) {
+  words.insert(words.begin(), {"vmmigd", "--config", "/dev/null", "--role", "hypervisor"});
+  auto result = parseOptions(static_cast<int>(words.size()), words.data());
+  if (!result) return failure(result.error());
+  return std::get<Options>(*result);
+}
+
+TEST(Options, QemusMonitorsAreAPhaseSource) {
+  auto options = parsed({"--phase-source", "qmp", "--qmp-socket", "/run/a/*.qmp", "--qmp-socket", "/run/b.qmp"});
+  ASSERT_TRUE(options) << options.error().text;
+  const auto& source = options->phaseSource;
+  EXPECT_EQ(source.kind, PhaseSourceKind::qmp);
+  EXPECT_EQ(source.qmpSockets, (std::vector<std::string>{"/run/a/*.qmp", "/run/b.qmp"}));
+  EXPECT_EQ(source.hold, std::chrono::seconds{2});
+  EXPECT_EQ(source.policy, HoldPolicy::require);
+  options = parsed({"--phase-source", "qmp", "--qmp-socket", "x", "--hold-deadline", "1", "--hold-policy", "bestEffort"});
+  ASSERT_TRUE(options) << options.error().text;
+  EXPECT_EQ(options->phaseSource.hold, std::chrono::milliseconds{1});
+  EXPECT_EQ(options->phaseSource.policy, HoldPolicy::bestEffort);
+}
+
+TEST(Options, APhaseSourceThatCannotWorkIsRefused) {
+  EXPECT_FALSE(parsed({"--phase-source", "qmp"})) << "which sockets?";
+  for (const auto* deadline : {"0", "3600001", "x"})
+    EXPECT_FALSE(parsed({"--phase-source", "qmp", "--qmp-socket", "x", "--hold-deadline", deadline})) << deadline;
+  EXPECT_FALSE(parsed({"--phase-source", "xen"}));
+  EXPECT_FALSE(parsed({"--hold-policy", "maybe"}));
+  const char* device[] = {"vmmigd", "--config", "/dev/null", "--phase-source", "qmp", "--qmp-socket", "x"};
+  EXPECT_FALSE(parseOptions(std::size(device), device)) << "it is of the role hypervisor";
+}
+
 }  // namespace
 }  // namespace vmmig

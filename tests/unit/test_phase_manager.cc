@@ -24,7 +24,10 @@ struct FakeNotifier final : Notifier {
 struct FakeSource final : PhaseSource {
   void letGo(const Uuid&) override { told += "letGo "; }
   void cancelMigration(const Uuid&) override { told += "cancel "; }
+  bool follows(const Uuid& uuid) const override { return uuid == followed; }
+  std::vector<CheckRow> checks() override { return {}; }
   std::string told;
+  Uuid followed;
 };
 
 class PhaseTest : public testing::Test {
@@ -60,6 +63,13 @@ class PhaseTest : public testing::Test {
     row.holdDeadline.value = static_cast<std::uint32_t>(hold.count());
     row.holdPolicy = policy;
     return set(row, {"vmMigPhase", "vmMigPhaseHoldDeadline", "vmMigPhaseHoldPolicy"});
+  }
+  void report(Phase phase, std::chrono::milliseconds hold = 0ms) {
+    PhaseRow row;
+    row.uuid = vm;
+    row.phase = phase;
+    row.holdDeadline.value = static_cast<std::uint32_t>(hold.count());
+    phases_.report(row);
   }
   Status act(PhaseAction action) {
     PhaseRow row;
@@ -240,6 +250,77 @@ TEST_F(PhaseTest, OtherColumnsChangeWithoutAPhase) {
   ASSERT_TRUE(set(row, {"vmMigPhaseVmName"}));
   EXPECT_EQ(now().vmName.value, "web1");
   EXPECT_EQ(notifier_.sent.size(), sent);
+}
+
+TEST_F(PhaseTest, NobodyElseTellsThePhasesOfAVmThatASourceFollows) {
+  FakeSource source;
+  phases_.setSource(&source);
+  ASSERT_TRUE(tell(Phase::preCopy)) << "of another VM's a hook may tell";
+  source.followed = vm;
+  auto told = tell(Phase::stopped);
+  ASSERT_FALSE(told);
+  EXPECT_EQ(told.error().status, SnmpStatus::inconsistentValue);
+  EXPECT_NE(told.error().text.find("vmmigd follows"), std::string::npos);
+  EXPECT_EQ(now().phase, Phase::preCopy);
+  PhaseRow row;
+  row.uuid = vm;
+  row.holdPolicy = HoldPolicy::bestEffort;
+  EXPECT_TRUE(set(row, {"vmMigPhaseHoldPolicy"}));
+  report(Phase::stopped, 10s);
+  EXPECT_TRUE(act(PhaseAction::release));
+  EXPECT_TRUE(destroy());
+}
+
+TEST_F(PhaseTest, AManagersPolicyHoldsForOneMigration) {
+  PhaseRow row;
+  row.uuid = vm;
+  row.holdPolicy = HoldPolicy::bestEffort;
+  for (auto [first, last] : {std::pair{Phase::preCopy, Phase::cancelled}, std::pair{Phase::prepared, Phase::resumed},
+                             std::pair{Phase::preCopy, Phase::stopped}, std::pair{Phase::preCopy, Phase::stopped}}) {
+    report(first);
+    EXPECT_EQ(now().holdPolicy, HoldPolicy::require) << "the configuration's: another migration";
+    ASSERT_TRUE(set(row, {"vmMigPhaseHoldPolicy"}));
+    report(Phase::stopped, 10s);
+    EXPECT_EQ(now().holdPolicy, HoldPolicy::bestEffort);
+    ASSERT_TRUE(act(PhaseAction::release));
+    report(last);
+    EXPECT_EQ(now().holdPolicy, HoldPolicy::bestEffort);
+  }
+}
+
+TEST_F(PhaseTest, ASourceKnowsWhenItHappened) {
+  PhaseRow row;
+  row.uuid = vm;
+  row.phase = Phase::stopped;
+  row.time.value = 1'234'567;
+  phases_.report(row);
+  EXPECT_EQ(now().time.value, 1'234'567u);
+  ASSERT_TRUE(tell(Phase::failed));
+  EXPECT_GT(now().time.value, 1'700'000'000'000'000u) << "a SET happens now";
+}
+
+TEST_F(PhaseTest, ARestartInTheMiddleOfAMigrationIsNewsToTheManager) {
+  for (auto phase : {Phase::prepared, Phase::preCopy, Phase::stopped}) report(phase);
+  auto before = now().sequence;
+  PhaseManager successor{loop_, notifier_, "host-a"};
+  PhaseRow row;
+  row.uuid = vm;
+  row.phase = Phase::stopped;
+  successor.report(row);
+  EXPECT_GT(successor.row(vm)->sequence, before);
+}
+
+TEST_F(PhaseTest, MigrationsThatAreOverMakePlaceForOthers) {
+  PhaseRow row;
+  for (std::size_t number = 0; number < PhaseManager::maxRows; ++number) {
+    row.uuid = {{1, static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number)}};
+    row.phase = number == 7 ? Phase::resumed : Phase::preCopy;
+    phases_.report(row);
+  }
+  report(Phase::preCopy);
+  EXPECT_TRUE(phases_.row(vm));
+  EXPECT_FALSE(phases_.row({{1, 0, 7}}));
+  EXPECT_TRUE(phases_.row({{1, 0, 8}})) << "it is on its way";
 }
 
 TEST_F(PhaseTest, AWalkSeesEachRow) {

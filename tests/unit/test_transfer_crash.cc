@@ -88,6 +88,23 @@ TEST_F(CrashTest, AConnectionThatWasClosedIsASignOfLife) {
   EXPECT_EQ(destination_.rows().size(), 59u);
 }
 
+TEST_F(CrashTest, TheTablesForgetTheVmWhenNothingCanBeTakenBackAnyMore) {
+  copyFrozen(5);
+  auto before = destination_.faults().forgotten;
+  EXPECT_EQ(before, 1) << "of a transfer before";
+  commit(5);
+  destination_.restart();
+  EXPECT_EQ(destination_.faults().forgotten, before);
+  ASSERT_TRUE(destination_.want(Admin::abort, 5));
+  ASSERT_TRUE(reaches(destination_, Oper::aborted));
+  EXPECT_TRUE(destination_.rows().empty());
+  EXPECT_EQ(destination_.faults().forgotten, before + 1);
+  EXPECT_EQ(source_.faults().forgotten, 0);
+  ASSERT_TRUE(source_.want(Admin::release, 5));
+  ASSERT_TRUE(reaches(source_, Oper::released));
+  EXPECT_EQ(source_.faults().forgotten, 1);
+}
+
 TEST_F(CrashTest, ARowThatCannotBeReadIsNotJudgedDead) {
   copyFrozen(5, 1);
   commit(5);

@@ -51,6 +51,7 @@ struct Faults {
   bool block = false;
   std::function<void(TcpConnRow&)> alter;  // what is made comes out otherwise
   std::function<void()> beforeCreate;
+  int forgotten = 0;  // how often the table was told to forget the VM
 };
 
 class FaultyTable final : public TableBackEnd {
@@ -88,6 +89,7 @@ class FaultyTable final : public TableBackEnd {
     }
     return {keys.size(), std::nullopt};
   }
+  void forget(const Uuid& vm) override { faults_.forgotten += vm == vmUuid; }
 
  private:
   struct BrokenCursor final : RowCursor {
