@@ -154,7 +154,7 @@ CheckRow LibvirtGates::checkHook() const {
   if (withoutObject_.empty()) return checkRow("vmstateHook", Health::up, "no VM came in without a gate", "");
   return checkRow(
       "vmstateHook", Health::degraded, withoutObject_ + " came in without a gate, and goes back if the source has one",
-      "install libvirt's hook on this host (libvirt-hook-vmmig as /etc/libvirt/hooks/qemu.d/vmmig, executable), and restart "
+      "install libvirt's hook on this host (docs/hooks/libvirt-gate as /etc/libvirt/hooks/qemu.d/vmmig, executable), and restart "
       "libvirtd");
 }
 

@@ -38,7 +38,7 @@ struct PhaseSourceOptions {
   /// Of QEMU's monitors that are vmmigd's alone, as glob(7) patterns.
   std::vector<std::string> qmpSockets;
   std::string libvirtUri = "qemu:///system";
-  /// Of the bus on which QEMU finds the gate that holds it (libvirt); the same path on all hosts between which VMs move.
+  /// Of the bus on which QEMU finds the gate that holds it (libvirt).
   std::string vmstateBus = "/run/vmmigd/vmstate.bus";
   /// How long a VM is held at most, and what becomes of it then, until a manager has written vmMigPhaseHoldPolicy.
   std::chrono::milliseconds hold{2000};

@@ -30,7 +30,11 @@ struct VmstateGate::Interface {
     return sd_bus_message_append(reply, "s", VmstateGate::id);
   }
   static int save(sd_bus_message* call, void* data, sd_bus_error*) { return gate(data).onSave(call); }
-  static int load(sd_bus_message* call, void*, sd_bus_error*) { return sd_bus_reply_method_return(call, ""); }
+  /// Says nothing: the source may still take the VM back. Only a RESUME decides.
+  static int load(sd_bus_message* call, void*, sd_bus_error*) {
+    log::debug("QEMU calls Load(): a VM has come as far as this host");
+    return sd_bus_reply_method_return(call, "");
+  }
   static int named(sd_bus_message* answer, void* data, sd_bus_error*) {
     if (sd_bus_message_is_method_error(answer, nullptr)) {
       log::error("the bus for QEMU refuses the name " + std::string{serviceName} + ": " +

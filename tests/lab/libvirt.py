@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A real libvirtd in a lab namespace, which takes itself for the only one on its machine, and domains of QEMU (TCG) that move between two.
+"""A real libvirtd in a lab namespace, which takes itself for the only one on its machine, and domains of QEMU (TCG) that move
+between two.
 
 Each has mount and UTS namespaces of its own, so that its files and its host's name meet no other's. Everybody reaches it by .uri.
 """
 
+import contextlib
 import os
 import shutil
+import signal
 import uuid
 
 from .netns import run, wait_until
 from .privilege import LabError
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-HOOK = os.path.join(TOP, "docs", "examples", "libvirt-hook-vmmig")
+HOOK = os.path.join(TOP, "docs", "hooks", "libvirt-gate")
 HOOK_CONF = "/etc/vmmig/vmmigd.conf"  # where the hook looks for the bus; here another path is put in its place
 
 LIBVIRTD_CONF = """\
@@ -46,7 +49,7 @@ for file in passwd group hosts; do mount --bind $file /etc/$file; done
 exec libvirtd --config etc/libvirtd.conf
 """
 DOMAIN = """\
-<domain type='qemu'>
+<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>{name}</name>
   <uuid>{uuid}</uuid>
   <memory unit='MiB'>{memory}</memory>
@@ -61,6 +64,7 @@ DOMAIN = """\
     <memballoon model='none'/>
     {devices}
   </devices>
+  {more}
 </domain>
 """
 
@@ -93,7 +97,7 @@ class Libvirtd:
             file.write(text)
 
     def install_hook(self, vmmigd_conf):
-        """docs/examples/libvirt-hook-vmmig, which reads this vmmigd.conf instead of the machine's. Before start()."""
+        """docs/hooks/libvirt-gate, which reads this vmmigd.conf instead of the machine's. Before start()."""
         text = _text(HOOK)
         if HOOK_CONF not in text:
             raise LabError(f"{HOOK} does not read {HOOK_CONF} any more")
@@ -114,6 +118,15 @@ class Libvirtd:
     def kill(self):
         self.process.kill()
 
+    @contextlib.contextmanager
+    def stands_still(self):
+        """What runs here runs on meanwhile."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     # What runs here
 
     def virsh_argv(self, *words):
@@ -130,12 +143,13 @@ class Libvirtd:
         """What QEMU and libvirt said of a domain."""
         return _text(os.path.join(self.directory, "var/log/libvirt/qemu", f"{name}.log"))
 
-    def create(self, name, identity, memory=64, kernel=None, devices=""):
-        """Start a transient domain. kernel: (kernel, initramfs, command line); without one, the BIOS finds nothing to boot, and stays."""
+    def create(self, name, identity, memory=64, kernel=None, devices="", more=""):
+        """Start a transient domain. kernel: (kernel, initramfs, command line); without one, the BIOS finds nothing to boot.
+        devices and more: XML, of its devices and beside them."""
         boot = "<kernel>{}</kernel><initrd>{}</initrd><cmdline>{}</cmdline>".format(*kernel) if kernel else ""
         path = os.path.join(self.directory, f"{name}.xml")
         with open(path, "w") as file:
-            file.write(DOMAIN.format(name=name, uuid=identity, memory=memory, boot=boot, devices=devices))
+            file.write(DOMAIN.format(name=name, uuid=identity, memory=memory, boot=boot, devices=devices, more=more))
         self.virsh("create", path)
 
     def monitor(self, name, command):
@@ -146,6 +160,10 @@ class Libvirtd:
         """Begin a live migration; returns the Popen of virsh through the lab, whose end is the migration's."""
         return self.lab.start(self.host, f"migrate-{name}", *self.virsh_argv(
             "migrate", "--live", "--p2p", name, destination.remote_uri, "--migrateuri", f"tcp://{destination.address}", *options))
+
+    def kill_domain(self, name):
+        """End its QEMU, as in an accident."""
+        os.kill(int(_text(os.path.join(self.directory, f"run/libvirt/qemu/{name}.pid"))), signal.SIGKILL)
 
     def remove(self, name):
         """End a domain if it is here, and wait until libvirtd has forgotten it."""
