@@ -64,6 +64,7 @@ const Command& serveCommand();
 const Command& journalCommand();
 const Command& locateCommand();
 const Command& doctorCommand();
+const Command& nmsCommand();
 
 std::span<const Command* const> commands();
 

@@ -7,8 +7,8 @@ namespace vmmig {
 
 std::span<const Command* const> commands() {
   static const std::array all{
-      &showCommand(),    &exportCommand(), &importCommand(),  &diffCommand(),   &phaseCommand(),
-      &migrateCommand(), &serveCommand(),  &journalCommand(), &doctorCommand(), &locateCommand(),
+      &showCommand(),  &exportCommand(),  &importCommand(), &diffCommand(),   &phaseCommand(), &migrateCommand(),
+      &serveCommand(), &journalCommand(), &doctorCommand(), &locateCommand(), &nmsCommand(),
   };
   return all;
 }

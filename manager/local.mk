@@ -29,7 +29,7 @@ libmanager_a_SOURCES = \
   manager/vm_state.cc manager/vm_state.h
 
 MANAGER_LIBS = libmanager.a libmibs.a libcommon.a $(SNMP_LIBS) $(CRYPTO_LIBS) $(SQLITE_LIBS) $(SYSTEMD_LIBS) \
-  -lboost_program_options
+  -lboost_program_options $(SMI_LIBS)
 
 vmmig_SOURCES = manager/main.cc
 vmmig_LDADD = $(MANAGER_LIBS)
@@ -60,3 +60,32 @@ libmanager_a_SOURCES += \
   manager/standard_mibs.cc manager/standard_mibs.h \
   manager/topology.cc manager/topology.h \
   manager/transfer_side.cc manager/transfer_side.h
+
+# Packs for network management systems, made from the module that is installed.
+AM_CPPFLAGS += -DVMMIG_MIBS_DIR='"$(mibsdir)"' $(SMI_CFLAGS)
+libmanager_a_SOURCES += \
+  manager/commands/nms.cc \
+  manager/nms/access.cc manager/nms/access.h \
+  manager/nms/grafana.cc \
+  manager/nms/icinga.cc \
+  manager/nms/librenms.cc \
+  manager/nms/model.cc manager/nms/model.h \
+  manager/nms/opennms.cc \
+  manager/nms/overlay.cc manager/nms/overlay_data.cc manager/nms/overlay.h \
+  manager/nms/pack.cc manager/nms/pack.h \
+  manager/nms/prometheus.cc manager/nms/prometheus_rules.cc manager/nms/prometheus.h \
+  manager/nms/smi_module.cc manager/nms/smi_module.h \
+  manager/nms/snmptrapd.cc \
+  manager/nms/snmptt.cc \
+  manager/nms/trap_decoder.cc manager/nms/trap_decoder.h \
+  manager/nms/zabbix.cc manager/nms/zabbix_triggers.cc manager/nms/zabbix.h
+
+# The plugin for Nagios and Icinga, where their plugins are.
+libmanager_a_SOURCES += \
+  manager/check/modes.cc manager/check/modes.h \
+  manager/check/range.cc manager/check/range.h \
+  manager/check/verdict.cc manager/check/verdict.h
+pluginsdir = $(prefix)/lib/nagios/plugins
+plugins_PROGRAMS = check_vmmig
+check_vmmig_SOURCES = manager/check/main.cc
+check_vmmig_LDADD = $(MANAGER_LIBS)

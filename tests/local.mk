@@ -232,9 +232,9 @@ tests_unit_test_transfer_image_LDADD = $(transfer_ldadd)
 # The phase source qmp.
 qmp_tests = tests/unit/test_qmp_machine tests/unit/test_qmp_machine_late tests/unit/test_qmp_monitor tests/unit/test_qmp_source
 check_PROGRAMS += $(qmp_tests)
-TESTS += $(qmp_tests) tests/system/test_qmp.py tests/system/test_qmp_vmmigd.py tests/system/test_qemu_failures.py
-EXTRA_DIST += tests/system/test_qmp.py tests/system/test_qmp_vmmigd.py tests/system/test_qemu_failures.py tests/lab/qemu.py \
-  tests/lab/qmp_hosts.py
+TESTS += $(qmp_tests) tests/system/test_qmp.py tests/system/test_qmp_vmmigd.py tests/system/test_qmp_limits.py tests/system/test_qemu_failures.py
+EXTRA_DIST += tests/system/test_qmp.py tests/system/test_qmp_vmmigd.py tests/system/test_qmp_limits.py tests/system/test_qemu_failures.py tests/lab/qemu.py \
+  tests/lab/qmp_hosts.py tests/lab/held_vm.py
 tests_unit_test_qmp_machine_SOURCES = tests/unit/test_qmp_machine.cc tests/unit/qmp_machine_fixture.h tests/unit/qemu_model.h
 tests_unit_test_qmp_machine_late_SOURCES = tests/unit/test_qmp_machine_late.cc tests/unit/qmp_machine_fixture.h tests/unit/qemu_model.h
 tests_unit_test_qmp_machine_late_LDADD = $(transfer_ldadd)
@@ -247,10 +247,10 @@ tests_unit_test_qmp_source_LDADD = $(transfer_ldadd)
 # The phase source libvirt.
 libvirt_tests = tests/unit/test_libvirt_domain tests/unit/test_vmstate_gate
 EXTRA_DIST += tests/unit/test_libvirt_domain.cc tests/unit/test_vmstate_gate.cc tests/system/test_libvirt.py tests/lab/libvirt.py \
-  docs/examples/libvirt-hook-vmmig
+  tests/system/test_libvirt_migration.py tests/lab/libvirt_vm.py docs/hooks/libvirt-gate
 if WITH_LIBVIRT
 check_PROGRAMS += $(libvirt_tests)
-TESTS += $(libvirt_tests) tests/system/test_libvirt.py
+TESTS += $(libvirt_tests) tests/system/test_libvirt.py tests/system/test_libvirt_migration.py
 tests_unit_test_libvirt_domain_SOURCES = tests/unit/test_libvirt_domain.cc
 tests_unit_test_libvirt_domain_LDADD = $(SUBAGENT_LIBS) $(unit_ldadd)
 tests_unit_test_vmstate_gate_SOURCES = tests/unit/test_vmstate_gate.cc
@@ -311,3 +311,14 @@ tests_unit_test_table_checks_LDADD = $(unit_ldadd)
 tests_unit_test_table_contract_SOURCES = tests/unit/test_table_contract.cc tests/unit/table_contract_rows.h \
   tests/unit/linux_table_lab.h tests/unit/network_namespace.h
 tests_unit_test_table_contract_LDADD = $(back_end_ldadd)
+
+# Packs for network management systems, and the plugin.
+nms_tests = tests/nms/test_handlers.py tests/nms/test_icinga.py tests/nms/test_packs.py tests/nms/test_prometheus.py \
+  tests/nms/test_traps.py tests/nms/test_zabbix.py
+check_PROGRAMS += tests/unit/test_nms tests/unit/test_check_plugin
+TESTS += tests/unit/test_nms tests/unit/test_check_plugin tests/agentx/test_check_vmmig.py $(nms_tests)
+EXTRA_DIST += tests/agentx/test_check_vmmig.py tests/nms/conftest.py $(nms_tests)
+tests_unit_test_nms_SOURCES = tests/unit/test_nms.cc tests/unit/source_dir.h
+tests_unit_test_nms_LDADD = $(manager_ldadd)
+tests_unit_test_check_plugin_SOURCES = tests/unit/test_check_plugin.cc
+tests_unit_test_check_plugin_LDADD = $(manager_ldadd)
