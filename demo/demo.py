@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The main job on real kernel state: a VM moves to a host behind another switch and another strict firewall, and everything that
-they had learned about it moves too: its TCP connections live on, and so do its other services.
+"""The main job on real kernel state: a VM moves to a host behind another switch
+and another strict firewall, and everything that they had learned about it moves
+too: its TCP connections live on, and so do its other services.
 
-First without vmmig, which breaks them all; then there and back with vmmig. Every number is measured in this run.
+First without vmmig, which breaks them all; then there and back with vmmig.
+Every number is measured in this run.
 """
 
 import argparse
@@ -51,14 +53,17 @@ def parse_arguments():
     return arguments
 
 
-QUESTION = "A VM moves to a host behind another switch and firewall. Do its services live on?"
+QUESTION = "A VM moves behind another switch and firewall. Do its services live on?"
 PICTURE = """\
-  client --+-- firewall a -- switch a -- host a (VM)     {connections} TCP connections: bulk, slow, idle;
-           +-- firewall b -- switch b -- host b          IPv4 and IPv6; {translated} through SNAT
+  client --+-- firewall a -- switch a -- host a (VM)
+           +-- firewall b -- switch b -- host b
 
-  The firewalls permit who has authenticated (dynamic ACL), what the VM's own chain says (static policy), and 5 half-open
-  connections. The switches drop what comes from an address that was not leased (DHCP snooping), and forward multicasts to
-  members only."""
+  {connections} TCP connections: bulk, slow, and idle as a shell over SSH is;
+  IPv4 and IPv6; {translated} through SNAT. A UDP flow through SNAT, and a multicast
+  stream. The firewalls permit who has authenticated (dynamic ACL), what the
+  VM's own chain says (static policy), and 5 half-open connections. The
+  switches drop what comes from an address that was not leased (DHCP
+  snooping), and forward multicasts to members only."""
 
 
 class Failed(Exception):
@@ -214,7 +219,8 @@ def main():
     for fault in faults:
         screen.say(screen.paint(f"FAILED: {fault}.", RED))
     if not faults:
-        screen.say(screen.paint("Every connection and every service followed the VM there and back; without vmmig all of them broke.", GREEN))
+        screen.say(screen.paint("Every connection and every service followed the VM there and back;\n"
+                                "without vmmig all of them broke.", GREEN))
     if arguments.json:
         print(json.dumps(facts), flush=True)
     return 1 if faults else 0

@@ -21,8 +21,8 @@ def service_rows(control, *tour):
             row("more half-open connections allowed", lambda found: str(found.more_half_open)),
             row("DHCP binding: the VM at its port", lambda found: PASSES[found.leased]),
             row("  an address that is not its own", lambda found: PASSES[found.spoofed]),
-            row("silence of a UDP flow from outside", lambda found: f"{found.flow_silence} ms", "for good"),
-            row("silence of a multicast stream", lambda found: f"{found.multicast_silence} ms", "until the next query")]
+            row("silence of a UDP flow through SNAT", lambda found: f"{found.flow_silence} ms", "for good"),
+            row("silence of a multicast stream", lambda found: f"{found.multicast_silence} ms", "until a query")]
 
 
 def service_faults(control, *tour):

@@ -100,6 +100,7 @@ def with_vmmig(lab, vmmig, carry, workload, running, watch, watch_seconds):
     running.flow_silence_ms(), running.group_silence_ms()  # from here on
     carry(destination)
     watch(watch_seconds, lambda: len(vmmig.journal()) > number and vmmig.idle())
+    watch.note("moved; is every connection and every service alive there?")
     answer = workload.probe(5)
     trip.alive, trip.errors = answer["alive"], answer["verificationErrors"]
     trip.silence = workload.longest_silence_ms()

@@ -29,6 +29,7 @@ class Watch:
         self._started = time.monotonic()
         self._places = [f"{kind}-{site}" for site in (source, destination) for kind in ("host", "sw", "fw")]
         self._states = {}
+        self._doing = "..."
         self._begun = set()  # devices that take part already: before, they show the end of an earlier migration
         self._asked = [place for place in self._places if asks_hosts or not place.startswith("host")]
         self._earlier = {host: self._phase(host) for host in self._asked if host.startswith("host")}
@@ -48,6 +49,11 @@ class Watch:
             if waited >= seconds and (until() or waited > 15):
                 return
             time.sleep(0.05)  # between two looks
+
+    def note(self, text):
+        """What is being done now, where the others' states stay in sight."""
+        self._doing = text
+        self._draw()
 
     def _look(self, place):
         if not place.startswith("host"):
@@ -76,12 +82,15 @@ class Watch:
         if not changed:
             return
         if self._screen.live:
-            lines = [f"     {pad(place, 8)}{self._screen.paint(self._states.get(place, ''), CYAN)}" for place in self._places]
-            self._screen.draw([self._head + self._screen.paint("...", DIM), *lines])
+            self._draw()
         else:
             for place, text in changed.items():
                 if text:
                     self._screen.say(f"     {time.monotonic() - self._started:6.2f} s  {pad(place, 8)}{text}")
+
+    def _draw(self):
+        lines = [f"     {pad(place, 8)}{self._screen.paint(self._states.get(place, ''), CYAN)}" for place in self._places]
+        self._screen.draw([self._head + self._screen.paint(self._doing, DIM), *lines])
 
 
 def timeline(marks_ms):

@@ -90,6 +90,7 @@ class NetSnmpSession final : public SnmpSession {
     std::function<void(Answer)> finish;
     std::optional<Answer> answer;
     bool abandoned = false;  // the session is being destroyed: nobody is told
+    bool isSet = false;
   };
 
   static Pdu makePdu(int command, const std::vector<Oid>& names) {
@@ -126,6 +127,7 @@ class NetSnmpSession final : public SnmpSession {
   int socket_ = -1;
   bool opening_ = false;
   bool reopen_ = false;                               // security failed: what we know of the engine may be stale
+  bool mustClose_ = false;                            // a SET that was given up might still come to the device over TCP
   std::vector<std::function<void(Status)>> waiting_;  // for the opening that is under way
   std::unordered_set<Request*> requests_;
   std::vector<Request*> finished_;
@@ -162,6 +164,7 @@ void NetSnmpSession::record(Request& request, int operation, const netsnmp_sessi
     }
     case NETSNMP_CALLBACK_OP_TIMED_OUT:
       // Also what snmp_sess_close() tells for each request that is left.
+      if (owner.handle_ && owner.tcp_ && request.isSet) owner.mustClose_ = true;
       owner.trouble_ = owner.handle_ ? Trouble::noAnswer : Trouble::connection;
       request.answer = owner.handle_ ? Answer{failure(owner.timeoutError())} : Answer{owner.fail(owner.closeReason_)};
       return;
@@ -190,6 +193,7 @@ int NetSnmpSession::onAnswer(int operation, netsnmp_session* session, int, netsn
 
 void NetSnmpSession::send(Pdu pdu, std::function<void(Answer)> finish) {
   auto* request = new Request{this, std::move(finish), {}};
+  request->isSet = pdu->command == SNMP_MSG_SET;
   requests_.insert(request);
   session()->s_snmp_errno = SNMPERR_SUCCESS;
   if (snmp_sess_async_send(handle_.get(), pdu.get(), onAnswer, request)) {
@@ -243,6 +247,9 @@ void NetSnmpSession::afterLibrary() {
   if (handle_ && snmp_sess_transport(handle_.get())->sock < 0) {
     closeReason_ = "the connection was lost; did its snmpd stop?";
     close();
+  } else if (handle_ && mustClose_) {
+    closeReason_ = "a SET had no answer, and the connection was closed lest it come late";
+    close();
   } else if (handle_ && reopen_ && requests_.size() == finished_.size()) {
     auto* engine = session();
     if (engine->securityEngineIDLen) free_enginetime(engine->securityEngineID, engine->securityEngineIDLen);
@@ -266,7 +273,7 @@ void NetSnmpSession::deliver() {
 
 void NetSnmpSession::close() {
   if (!handle_) return;
-  reopen_ = false;
+  reopen_ = mustClose_ = false;
   loop_.unwatch(socket_);
   socket_ = -1;
   // Releasing first tells record() that it is us who close.

@@ -73,7 +73,12 @@ Task<Status> connectWithin(EventLoop& loop, int fd, const sockaddr* address, soc
   co_return Status{};
 }
 
+// What the kernel has not delivered when we close, or are killed, is thrown away. Otherwise it would go on trying for minutes,
+// and the release of a hold could meet a later one of the same VM.
+constexpr linger undelivered{.l_onoff = 1, .l_linger = 0};
+
 void tune(int fd) {
+  ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &undelivered, sizeof undelivered);
   int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   acknowledgeAtOnce(fd);

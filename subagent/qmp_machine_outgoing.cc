@@ -59,7 +59,8 @@ void QmpMachine::stop(bool isHeld, MicrosecondsUtc time) {
 void QmpMachine::goOn(Stage stage, MicrosecondsUtc time) {
   if (stage_ == stage) return;
   stop(false, time);
-  if (stage_ == Stage::held && !didContinue_) {
+  // When we cancel, QEMU (7.2) may begin to go on before it sees that it must not.
+  if (stage_ == Stage::held && !didContinue_ && reason_.empty()) {
     say(true, "was held, and somebody else had QEMU continue; let vmmigd alone send migrate-continue");
     actions_.emplace_back(QmpHoldLost{});
   }

@@ -52,14 +52,12 @@ class Monitor:
         return answer["return"]
 
     def drain(self):
-        """Take in what has arrived, without waiting. The other end may be gone."""
-        self._socket.setblocking(False)
-        try:
+        """Take in what has arrived, without waiting. The other end may be gone, and so may this one."""
+        with contextlib.suppress(OSError):
+            self._socket.setblocking(False)
             while received := self._socket.recv(65536):
                 self._buffer += received
-        except OSError:
-            pass
-        finally:
+        with contextlib.suppress(OSError):
             self._socket.settimeout(10)
         while b"\n" in self._buffer:
             self._take()
@@ -90,7 +88,7 @@ class Machine:
     """One QEMU. guest: more arguments for QEMU, such as its kernel; without, there is only the BIOS.
 
     tap: a tap device that exists in the namespace; with it the machine has a virtio-net card with this MAC.
-    incoming: "defer", or "tcp:ADDRESS:PORT", on which it waits for the migration.
+    incoming: "defer", or "tcp:ADDRESS:PORT", on which it waits for the migration. memory: as -m has it.
     """
 
     def __init__(self, lab, where, name, uuid, *, guest=None, mac=None, tap=None, incoming=None, memory=128):

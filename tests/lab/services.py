@@ -4,7 +4,7 @@
     dynamic ACL      the VM has authenticated; who has not is dropped
     half-open        5 connections may be half-open; 3 are
     static policy    the VM's own chain permits what is denied by default
-    UDP flow         its peer goes on sending, the VM is silent
+    UDP flow         its peer goes on sending to the public address that it was translated to, the VM is silent
     DHCP binding     the switch drops what comes from an address that was not leased to that MAC at that port
     multicast        the switch forwards a stream only to members
     QoS              the VM's port at the switch is shaped
@@ -19,7 +19,7 @@ import threading
 import time
 
 from .switch import BRIDGE, CORE, VM_PORT
-from .topology import CLIENT4, GATEWAY4, SITES, VM4, VM6, VM_MAC
+from .topology import CLIENT4, GATEWAY4, PUBLIC4, SITES, VM4, VM6, VM_MAC
 from . import stock, streams
 from .netns import wait_until
 from .vmmig import VM_NAME
@@ -57,6 +57,10 @@ table inet services {{
         ip saddr vmap @dispatch4
         ip6 saddr vmap @dispatch6
         drop
+    }}
+    chain nat {{
+        type nat hook postrouting priority srcnat; policy accept;
+        oifname "clients" ip saddr {VM4} udp dport {TICKER} snat ip to {PUBLIC4}
     }}
 }}
 """

@@ -2,6 +2,7 @@
 """The VM of the lab: a network namespace that plays one, or a real one in QEMU. Both are a place where programs run, as a
 netns.Namespace is, and can migrate."""
 
+import contextlib
 import os
 import sys
 import threading
@@ -82,6 +83,7 @@ class QemuVm:
         self.lab, self.site = lab, "a"
         self.place = self
         self.machine = None         # the QEMU in which it runs
+        self.arriving = None        # the one to which it migrates, or migrated last
         self.bandwidth = 128 << 20  # octets/s of a migration
         self.downtime_ms = 0        # of the last one, as QEMU tells it: in it is how long the VM was held
         self._following = None      # the thread that sees the last one to its end
@@ -131,11 +133,11 @@ class QemuVm:
 
     def leave(self, site):
         """The first half: the migration begins."""
-        arriving = self._start(site, incoming=f"tcp:{ADDRESSES[f'host-{site}']}:{MIGRATION_PORT}")
+        self.arriving = self._start(site, incoming=f"tcp:{ADDRESSES[f'host-{site}']}:{MIGRATION_PORT}")
         self._moved = None
-        self._following = threading.Thread(target=self._follow, args=(self.machine, arriving, site), daemon=True)
+        self._following = threading.Thread(target=self._follow, args=(self.machine, self.arriving, site), daemon=True)
         self.machine.command("migrate-set-parameters", max_bandwidth=self.bandwidth)
-        self.machine.migrate(arriving.incoming)
+        self.machine.migrate(self.arriving.incoming)
         self._following.start()
 
     def is_leaving(self):
@@ -155,15 +157,17 @@ class QemuVm:
         management = ["-netdev", "tap,id=net1,ifname=vm1,script=no,downscript=no",
                       "-device", f"virtio-net-pci,netdev=net1,id=nic1,mac={MANAGEMENT_MAC},romfile="]
         self.lab.ns[host].ip("link set vm0 up", "link set vm1 up")
-        return Machine(self.lab, host, VM_NAME, VM_UUID, guest=management + guest.boot(), mac=VM_MAC, tap="vm0",
-                       incoming=incoming, memory=guest.MEMORY).start()
+        waits = ["-S"] if incoming else []  # until it is let run, as libvirt has it
+        return Machine(self.lab, host, VM_NAME, VM_UUID, guest=management + guest.boot() + waits, mac=VM_MAC, tap="vm0",
+                       incoming=incoming, memory=f"{guest.MEMORY_KIB}k").start()
 
     def _follow(self, source, destination, site):
-        """In a thread, so that the path moves in the moment in which the VM goes on."""
+        """In a thread: the path moves before the VM goes on. Later, peers' packets would still meet the firewall that it left."""
         try:
             self._moved = wait_until(lambda: _outcome(source, destination), 30, "end of QEMU's migration", step=0.005) == "moved"
             if self._moved:
                 self.lab.move_path(site)
+                destination.command("cont")
                 source.wait_migration("completed")
                 self.downtime_ms = source.command("query-migrate")["downtime"]
                 self.machine, self.site = destination, site
@@ -174,8 +178,9 @@ class QemuVm:
 
 def _outcome(source, destination):
     """"moved", "stayed", or None while it is under way."""
-    if any(event["event"] == "RESUME" for event in destination.events):
-        return "moved"
+    with contextlib.suppress(LabError, OSError):  # it may have ended
+        if destination.process.running() and destination.status() == "paused":
+            return "moved"
     return "stayed" if source.migration() in ("failed", "cancelled") and source.status() == "running" else None
 
 
