@@ -47,10 +47,12 @@ void Stepper::on(const PhaseSeen& event) {
   if (row.holdStatus == HoldStatus::held && s_.stage == Stage::takingBack && !s_.resumed && !s_.superseded) {
     // It stopped while everything was being taken back.
     s_.holdHost = event.host;
+    s_.holdSequence = row.sequence;
     cancelHold();
   }
   if (row.holdStatus == HoldStatus::held && s_.stage < Stage::releasing) {
     s_.holdHost = event.host;
+    s_.holdSequence = row.sequence;
     if (row.holdDeadline > 0) s_.holdUntil = now_ + std::chrono::milliseconds{row.holdDeadline.value};
     if (s_.stage == Stage::switching) s_.deadline = std::min(s_.deadline, s_.holdUntil);
   }

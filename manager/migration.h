@@ -155,6 +155,7 @@ struct State {
   std::vector<Leg> legs = {};
   std::map<std::string, SeenPhase> seen = {};  // by host
   std::string holdHost = {};                   // where the VM is held now; empty: nowhere
+  std::uint32_t holdSequence = 0;              // vmMigPhaseSequence of the last hold
   Time holdUntil = Time::max();
   bool holdEnding = false;  // release or cancel was sent and is not answered yet
   std::optional<Time> holdRetryAt = {};

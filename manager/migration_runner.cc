@@ -88,7 +88,8 @@ Task<> MigrationRunner::tellPolicy(std::string host) {
   PhaseRow row;
   row.uuid = setup_.plan.vm;
   row.holdPolicy = setup_.plan.policy == TransferPolicy::require ? HoldPolicy::require : HoldPolicy::bestEffort;
-  auto status = co_await writeToHost(std::move(host), std::move(row), "vmMigPhaseHoldPolicy");
+  std::vector<std::string_view> columns{"vmMigPhaseHoldPolicy"};
+  auto status = co_await writeToHost(std::move(host), std::move(row), std::move(columns));
   if (!status)
     log::warning("VM " + setup_.plan.vmName + ": an expired hold does what the host's own policy says: " + status.error().text);
   --underWay_;
@@ -216,13 +217,15 @@ Task<Status> MigrationRunner::act(std::string host, PhaseAction action) {
   PhaseRow row;
   row.uuid = setup_.plan.vm;
   row.action = action;
-  co_return co_await writeToHost(std::move(host), std::move(row), "vmMigPhaseAction");
+  // A request that the network delivers late must not end a later hold.
+  row.actionSequence = state_.holdSequence;
+  std::vector<std::string_view> columns{"vmMigPhaseAction", "vmMigPhaseActionSequence"};
+  co_return co_await writeToHost(std::move(host), std::move(row), std::move(columns));
 }
 
-Task<Status> MigrationRunner::writeToHost(std::string host, PhaseRow row, std::string_view column) {
+Task<Status> MigrationRunner::writeToHost(std::string host, PhaseRow row, std::vector<std::string_view> columns) {
   auto found = std::find_if(setup_.hosts.begin(), setup_.hosts.end(), [&](const Host& h) { return h.name == host; });
   if (found == setup_.hosts.end()) co_return failure(SnmpStatus::inconsistentValue, "host " + host + " takes no part in this");
-  std::vector<std::string_view> columns{column};
   co_return co_await found->agent->write(std::move(row), std::move(columns));
 }
 

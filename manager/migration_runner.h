@@ -95,7 +95,7 @@ class MigrationRunner {
   Task<Status> abortSide(std::size_t index, TransferRole role);
   Task<> tellPolicy(std::string host);
   Task<Status> act(std::string host, PhaseAction action);
-  Task<Status> writeToHost(std::string host, PhaseRow row, std::string_view column);
+  Task<Status> writeToHost(std::string host, PhaseRow row, std::vector<std::string_view> columns);
   Task<> followHost(Host host);
   Task<> keepAlive();
 

@@ -184,7 +184,8 @@ Task<> Service::endHold(HostSays held, TransferPolicy policy) {
   PhaseRow row;
   row.uuid = held.row.uuid;
   row.action = policy == TransferPolicy::require ? PhaseAction::cancel : PhaseAction::release;
-  std::vector<std::string_view> columns{"vmMigPhaseAction"};
+  row.actionSequence = held.row.sequence;
+  std::vector<std::string_view> columns{"vmMigPhaseAction", "vmMigPhaseActionSequence"};
   auto status = co_await (*agent)->write(std::move(row), std::move(columns));
   if (!status) log::warning(labelOf(held.row) + ": its hold could not be ended, and expires by itself: " + status.error().text);
 }

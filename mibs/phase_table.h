@@ -50,6 +50,7 @@ struct PhaseRow {
   Text<255> error;                     // with failed or cancelled: why
   StorageType storageType = StorageType::volatile_;
   RowStatus rowStatus = RowStatus::active;
+  std::uint32_t actionSequence = 0;    // written with an action: the sequence that it is meant for; 0: any
 };
 
 inline constexpr std::array phaseColumns{
@@ -68,6 +69,7 @@ inline constexpr std::array phaseColumns{
     column<&PhaseRow::error>(12, "vmMigPhaseError", Access::readCreate, Carry::local),
     column<&PhaseRow::storageType>(13, "vmMigPhaseStorageType", Access::readCreate, Carry::local),
     column<&PhaseRow::rowStatus>(14, "vmMigPhaseRowStatus", Access::readCreate, Carry::local),
+    column<&PhaseRow::actionSequence>(15, "vmMigPhaseActionSequence", Access::readCreate, Carry::local),
 };
 
 template <>

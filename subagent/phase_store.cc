@@ -30,6 +30,10 @@ Status PhaseManager::Store::check(const Change& change) {
   if (wanted.action != PhaseAction::none) {
     if (tellsPhase)
       return refused("vmMigPhaseAction is refused: " + label(wanted) + " cannot enter a phase and end its hold at once");
+    if (wanted.actionSequence != 0 && wanted.actionSequence != now->sequence)
+      return refused("vmMigPhaseAction " + labelOf(wanted.action) + " is refused: it is meant for sequence " +
+                     std::to_string(wanted.actionSequence) + ", and " + label(*now) + " is at " + std::to_string(now->sequence) +
+                     "; read the row again, and decide anew");
     if (auto status = checkAction(wanted.action, &*now, label(*now)); !status) return status;
   }
   bool wantsHold = wanted.holdDeadline > 0 && (!now || change.wrote("vmMigPhaseHoldDeadline"));

@@ -77,6 +77,13 @@ class PhaseTest : public testing::Test {
     row.action = action;
     return set(row, {"vmMigPhaseAction"});
   }
+  Status actFor(std::uint32_t sequence, PhaseAction action) {
+    PhaseRow row;
+    row.uuid = vm;
+    row.action = action;
+    row.actionSequence = sequence;
+    return set(row, {"vmMigPhaseAction", "vmMigPhaseActionSequence"});
+  }
   Status destroy() { return run(Change{Kind::remove, AnyRow{now()}, AnyRow{now()}, {}}); }
   PhaseRow now() { return phases_.row(vm).value(); }
   bool until(const std::function<bool()>& done) { return loop_.runUntil(done, Clock::now() + 5s); }
@@ -170,6 +177,24 @@ TEST_F(PhaseTest, AHoldThatNobodyEndsExpiresAsItsPolicySays) {
   ASSERT_TRUE(stop(20ms, HoldPolicy::bestEffort));
   ASSERT_TRUE(until([&] { return now().holdStatus != HoldStatus::held; }));
   EXPECT_EQ(source.told, "cancel letGo ");
+}
+
+TEST_F(PhaseTest, AnActionThatIsMeantForAnEarlierHoldEndsNoLaterOne) {
+  ASSERT_TRUE(stop(10s));
+  auto first = now().sequence;
+  ASSERT_TRUE(actFor(first, PhaseAction::cancel));
+  report(Phase::preCopy);
+  ASSERT_TRUE(stop(10s));
+  for (auto action : {PhaseAction::release, PhaseAction::cancel}) {
+    auto late = actFor(first, action);
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().status, SnmpStatus::inconsistentValue);
+    EXPECT_NE(late.error().text.find("meant for sequence " + std::to_string(first)), std::string::npos) << late.error().text;
+  }
+  EXPECT_EQ(now().holdStatus, HoldStatus::held);
+  EXPECT_TRUE(actFor(now().sequence, PhaseAction::release));
+  EXPECT_EQ(now().holdStatus, HoldStatus::released);
+  EXPECT_EQ(now().actionSequence, 0u) << "not kept";
 }
 
 TEST_F(PhaseTest, AHoldThatEndedDoesNotExpireLater) {
