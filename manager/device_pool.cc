@@ -19,6 +19,11 @@ Result<std::shared_ptr<Device>> DevicePool::host(const std::string& name) {
   return opened;
 }
 
+void DevicePool::introduce(const std::string& host, SessionOptions agent) {
+  introduced_[host] = std::move(agent);
+  hosts_.erase(host);
+}
+
 SessionOptions DevicePool::options(const std::string& name, bool isHost) const {
   auto device = inventory_.devices.find(name);
   auto host = inventory_.hosts.find(name);
@@ -29,6 +34,8 @@ SessionOptions DevicePool::options(const std::string& name, bool isHost) const {
     options = device->second;
   else if (host != inventory_.hosts.end())
     options = host->second.agent;
+  else if (auto introduced = introduced_.find(name); isHost && introduced != introduced_.end())
+    options = introduced->second;
   for (auto field :
        {&SessionOptions::version, &SessionOptions::community, &SessionOptions::user, &SessionOptions::level,
         &SessionOptions::authProtocol, &SessionOptions::authPassphrase, &SessionOptions::privProtocol,

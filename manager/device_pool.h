@@ -22,16 +22,19 @@ class DevicePool {
   virtual Result<std::shared_ptr<Device>> device(const std::string& name);
   virtual Result<std::shared_ptr<Device>> host(const std::string& name);
 
+  /// A host that is not in the inventory; a session to where it was before is not used again.
+  void introduce(const std::string& host, SessionOptions agent);
+
   /// How an agent is reached: as its section says (a host's or a device's own first), or by `name` itself.
   SessionOptions options(const std::string& name, bool isHost) const;
   /// A session of its own.
   Result<std::shared_ptr<Device>> open(const std::string& name, bool isHost) const;
 
  private:
-
   EventLoop& loop_;
   const Inventory& inventory_;
   SessionOptions base_;
+  std::map<std::string, SessionOptions> introduced_;
   std::map<std::string, std::shared_ptr<Device>> devices_, hosts_;
 };
 

@@ -53,6 +53,13 @@ Result<std::string> macFrom(std::string text) {
   return *octets;
 }
 
+Result<Inventory::Unlisted> unlistedFrom(const std::string& text) {
+  using Unlisted = Inventory::Unlisted;
+  const std::map<std::string, Unlisted> values{{"none", Unlisted::none}, {"udp", Unlisted::udp}, {"tcp", Unlisted::tcp}};
+  if (auto found = values.find(text); found != values.end()) return found->second;
+  return failure("must be udp, tcp or none");
+}
+
 /// A VM's addresses come together once its section has been read.
 struct VmSection {
   std::string uuid, addresses, mac, vlan, policy;
@@ -122,6 +129,13 @@ Status Parser::setTop(const std::string& key, const std::string& value) {
       {"wait-deadline", [&] { return setSeconds(limits.waitForStop, value, 1); }},
       {"end-deadline", [&] { return setSeconds(limits.ending, value, 0.1); }},
       {"poll", [&] { return setSeconds(inventory_.poll, value, 0.01); }},
+      {"unlisted-hosts",
+       [&]() -> Status {
+         auto unlisted = unlistedFrom(value);
+         if (!unlisted) return failure(unlisted.error());
+         inventory_.unlistedHosts = *unlisted;
+         return {};
+       }},
       {"transfer-deadline",
        [&]() -> Status {
          auto seconds = number(value, 1, 3600);

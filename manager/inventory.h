@@ -27,6 +27,8 @@ struct Inventory {
     std::vector<VmAddressRow> addresses;
     std::optional<TransferPolicy> policy;
   };
+  /// How the agent of a host without a section is reached, at the address that it notifies from.
+  enum class Unlisted { none, udp, tcp };
 
   std::map<std::string, Host> hosts;
   std::map<std::string, SessionOptions> devices;
@@ -40,6 +42,7 @@ struct Inventory {
   migration::Limits limits;
   std::uint32_t transferDeadlineSeconds = 30;
   Clock::duration poll = std::chrono::seconds{2};
+  Unlisted unlistedHosts = Unlisted::udp;
 
   /// `file` is for error texts, each of which names it and the key.
   static Result<Inventory> parse(std::istream& in, const std::string& file);

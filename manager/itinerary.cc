@@ -9,8 +9,6 @@ namespace vmmig {
 
 namespace {
 
-bool isOfDestination(Phase phase) { return phase == Phase::prepared || phase == Phase::resumed; }
-
 /// What a host that names both ends, or one of them, says; an end that the inventory does not know is not said.
 struct Claim {
   std::string teller, source, destination;
@@ -50,6 +48,8 @@ std::string strangerIn(const std::vector<HostSays>& told, const std::set<std::st
 
 }  // namespace
 
+bool isOfDestination(Phase phase) { return phase == Phase::prepared || phase == Phase::resumed; }
+
 PhaseRow namedAsInventory(const std::string& teller, PhaseRow row, const std::set<std::string>& hosts) {
   auto& source = row.sourceHost.value;
   auto& destination = row.destinationHost.value;
@@ -79,14 +79,13 @@ Itinerary itineraryOf(const std::vector<HostSays>& told, const std::set<std::str
   if (sources.size() > 1)
     return {{},
             {},
-            "hosts " + listed(sources) + " are both said to be its source: end what is over there (vmmig phase HOST cancelled)",
-            false};
+            "hosts " + listed(sources) + " are both said to be its source: end what is over there (vmmig phase HOST cancelled)"};
   // A destination that somebody names together with the source is meant; others may be prepared for something else.
   std::vector<Claim> whole;
   std::copy_if(claims.begin(), claims.end(), std::back_inserter(whole), [](const Claim& claim) { return claim.isWhole(); });
   auto destinations = endsOf(whole.empty() ? claims : whole, &Claim::destination);
-  Itinerary itinerary{
-      .source = sources.empty() ? "" : *sources.begin(), .destination = {}, .problem = {}, .isJoined = whole.empty()};
+  Itinerary itinerary{.source = sources.empty() ? "" : *sources.begin(), .destination = {}};
+  itinerary.isJoined = whole.empty();
   if (destinations.size() == 1) itinerary.destination = *destinations.begin();
   // Who is only prepared may wait for long.
   if (sources.empty()) return itinerary;
@@ -95,8 +94,10 @@ Itinerary itineraryOf(const std::vector<HostSays>& told, const std::set<std::str
                         ", does not say to which it goes: end what is over there (vmmig phase HOST failed)";
   else if (itinerary.source == itinerary.destination)
     itinerary.problem = "host " + itinerary.source + " is said to be both its source and its destination";
-  else if (itinerary.destination.empty())
+  else if (itinerary.destination.empty()) {
     itinerary.problem = strangerIn(told, hosts);
+    itinerary.isOfStranger = !itinerary.problem.empty();
+  }
   return itinerary;
 }
 

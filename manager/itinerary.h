@@ -20,10 +20,14 @@ struct HostSays {
 struct Itinerary {
   std::string source, destination;  // names of the inventory; empty: not known yet
   std::string problem = {};         // what contradicts itself, and does not become clear by waiting
+  bool isOfStranger = false;        // the problem is a host that is not known, and may become it
   bool isJoined = false;            // no host names both, so that a further one may contradict
 
   bool isKnown() const { return problem.empty() && !source.empty() && !destination.empty(); }
 };
+
+/// Phases that are of the host to which the VM goes.
+bool isOfDestination(Phase phase);
 
 /// The row with the teller's own side named as the inventory does (`hosts`): a host may call itself otherwise (its uname), and a
 /// hook may name the other side alone.

@@ -65,6 +65,7 @@ std::string toText(const JournalPlan& plan) {
                         {"bestEffort", plan.policy == TransferPolicy::bestEffort},
                         {"now", plan.now},
                         {"rowByRow", plan.rowByRow},
+                        {"unlisted", plan.unlisted},
                         {"seen", plan.seen}}
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -82,6 +83,7 @@ JournalPlan planFrom(const std::string& vm, const std::string& text) {
   plan.policy = json.value("bestEffort", false) ? TransferPolicy::bestEffort : TransferPolicy::require;
   plan.now = json.value("now", false);
   plan.rowByRow = json.value("rowByRow", false);
+  plan.unlisted = json.value("unlisted", decltype(plan.unlisted){});
   plan.seen = json.value("seen", decltype(plan.seen){});
   return plan;
 }

@@ -28,7 +28,8 @@ struct JournalPlan {
   TransferPolicy policy = TransferPolicy::require;
   bool now = false;
   bool rowByRow = false;
-  std::map<std::string, std::uint32_t> seen = {};  // by host: the last vmMigPhaseSequence of migrations before
+  std::map<std::string, std::string> unlisted = {};  // addresses of hosts that are not in the inventory
+  std::map<std::string, std::uint32_t> seen = {};    // by host: the last vmMigPhaseSequence of migrations before
 };
 
 /// What it came to.

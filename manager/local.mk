@@ -57,9 +57,11 @@ libmanager_a_SOURCES += \
   manager/service.cc manager/service.h \
   manager/service_begin.cc \
   manager/service_recovery.cc \
+  manager/service_unlisted.cc \
   manager/standard_mibs.cc manager/standard_mibs.h \
   manager/topology.cc manager/topology.h \
-  manager/transfer_side.cc manager/transfer_side.h
+  manager/transfer_side.cc manager/transfer_side.h \
+  manager/unlisted_hosts.cc manager/unlisted_hosts.h
 
 # Packs for network management systems, made from the module that is installed.
 AM_CPPFLAGS += -DVMMIG_MIBS_DIR='"$(mibsdir)"' $(SMI_CFLAGS)

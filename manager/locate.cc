@@ -58,10 +58,11 @@ std::vector<std::string> namesOf(const std::vector<FrontDevice>& devices, bool i
 
 }  // namespace
 
-Task<Result<Topology>> readTopology(const Inventory& inventory, DevicePool& pool) {
+Task<Result<Topology>> readTopology(const Inventory& inventory, DevicePool& pool, std::set<std::string> unlisted) {
   std::vector<Asked> all;
   for (const auto& [name, device] : inventory.devices) all.push_back({.name = name});
   for (const auto& [name, host] : inventory.hosts) all.push_back({.name = name, .isHost = true});
+  for (const auto& name : unlisted) all.push_back({.name = name, .isHost = true});
   std::function<Task<>(std::size_t)> job = [&](std::size_t number) { return ask(all[number], pool); };
   co_await forEachAtOnce(all.size(), agentsAtOnce, job);
   std::vector<NetworkNode> devices, hosts;
@@ -131,32 +132,46 @@ bool Locator::mustAsk(const std::string& source, const std::string& destination)
   return isLeftOpen(source) || isLeftOpen(destination);
 }
 
+/// What stands in front of a host, of the inventory or not.
+Result<std::vector<FrontDevice>> Locator::frontOf(const Topology& topology, const Journey& journey,
+                                                  const std::string& host) const {
+  auto listed = inventory_.hosts.find(host);
+  if (listed != inventory_.hosts.end() && listed->second.namesDevices) {
+    std::vector<FrontDevice> side;
+    for (const auto& device : listed->second.devices) side.push_back({device, "the inventory", topology.isSwitch(device)});
+    return side;
+  }
+  bool isSource = host == journey.source;
+  auto place = isSource ? placeOfVmOn(topology, journey.vm, journey.macs, host) : topology.placeOfHost(host);
+  if (!place) return failure(place.error());
+  auto devices = topology.devicesAt(*place);
+  if (!devices) return failure(devices.error());
+  std::string names;
+  for (const auto& device : *devices) names += (names.empty() ? "" : ", ") + device.name;
+  log::info("VM " + journey.vm + ": host " + host + " is at device " + place->device + ", port " + place->ports.front() + " (" +
+            place->how + "); in front of it: " + names);
+  return devices;
+}
+
 Task<Result<std::vector<migration::LegPlan>>> Locator::legsBetween(Journey journey) {
-  bool isKnown = inventory_.hosts.contains(journey.source) && inventory_.hosts.contains(journey.destination);
-  if (!isKnown || !mustAsk(journey.source, journey.destination))
+  auto isKnown = [&](const std::string& name) { return inventory_.hosts.contains(name) || journey.unlisted.contains(name); };
+  bool isAsked = !journey.unlisted.empty() || mustAsk(journey.source, journey.destination);
+  if (!isKnown(journey.source) || !isKnown(journey.destination) || !isAsked)
     co_return inventory_.legsBetween(journey.source, journey.destination);
-  auto topology = co_await readTopology(inventory_, pool_);
+  std::string hint;
+  for (const auto& name : journey.unlisted)
+    hint += "; host " + name + " is not in the inventory: add [host." + name + "] with devices=";
+  auto topology = co_await readTopology(inventory_, pool_, journey.unlisted);
   if (!topology) co_return failure(topology.error());
   std::vector<std::vector<FrontDevice>> sides;
   for (const auto* name : {&journey.source, &journey.destination}) {
-    const auto& host = inventory_.hosts.at(*name);
-    auto& side = sides.emplace_back();
-    if (host.namesDevices) {
-      for (const auto& device : host.devices) side.push_back({device, "the inventory", topology->isSwitch(device)});
-      continue;
-    }
-    bool isSource = name == &journey.source;
-    auto place = isSource ? placeOfVmOn(*topology, journey.vm, journey.macs, *name) : topology->placeOfHost(*name);
-    if (!place) co_return failure(place.error());
-    auto devices = topology->devicesAt(*place);
-    if (!devices) co_return failure(devices.error());
-    side = std::move(*devices);
-    std::string names;
-    for (const auto& device : side) names += (names.empty() ? "" : ", ") + device.name;
-    log::info("VM " + journey.vm + ": host " + *name + " is at device " + place->device + ", port " + place->ports.front() +
-              " (" + place->how + "); in front of it: " + names);
+    auto side = frontOf(*topology, journey, *name);
+    if (!side) co_return failure(side.error().status, side.error().text + hint);
+    sides.push_back(std::move(*side));
   }
-  co_return pairFound(sides[0], sides[1]);
+  auto legs = pairFound(sides[0], sides[1]);
+  if (!legs) co_return failure(legs.error().status, legs.error().text + hint);
+  co_return legs;
 }
 
 }  // namespace vmmig

@@ -14,7 +14,8 @@ namespace vmmig {
 
 /// Every device and host of the inventory, asked at once. A device that does not answer is an error, since the station that is
 /// looked for may be there, unless the inventory says behind which switch it stands; a host that does not answer is left out.
-Task<Result<Topology>> readTopology(const Inventory& inventory, DevicePool& pool);
+/// `unlisted` are hosts besides, that the pool knows.
+Task<Result<Topology>> readTopology(const Inventory& inventory, DevicePool& pool, std::set<std::string> unlisted = {});
 
 /// What the inventory and the switches say together.
 class Locator {
@@ -24,7 +25,8 @@ class Locator {
   struct Journey {
     std::string vm;  // for texts
     std::string source, destination;
-    std::set<std::string> macs;  // the VM's
+    std::set<std::string> macs;           // the VM's
+    std::set<std::string> unlisted = {};  // which of both hosts the inventory does not have
   };
   /// Inventory::legsBetween(), or what is found.
   Task<Result<std::vector<migration::LegPlan>>> legsBetween(Journey journey);
@@ -32,6 +34,8 @@ class Locator {
   bool mustAsk(const std::string& source, const std::string& destination) const;
 
  private:
+  Result<std::vector<FrontDevice>> frontOf(const Topology& topology, const Journey& journey, const std::string& host) const;
+
   const Inventory& inventory_;
   DevicePool& pool_;
 };

@@ -63,12 +63,16 @@ std::string Service::status() const {
 
 Task<> Service::followHost(std::string host) {
   auto& pause = polls_[host];
-  while (!stopping_) {
+  while (!stopping_ && isFollowed(host)) {
     auto status = co_await readHost(host);
-    if (!status && dead_.insert(host).second) log::warning("host " + host + " does not tell its phases: " + status.error().text);
+    if (unlisted_.isGivenUp(host, status.has_value(), Clock::now())) forget(host);
+    if (!isFollowed(host)) break;
+    if (!status && dead_.insert(host).second)
+      log::warning("host " + host + " does not tell its phases: " + status.error().text + hintFor(host));
     if (status && dead_.erase(host) > 0) log::notice("host " + host + " tells its phases again");
     co_await pause.wait(loop_, inventory_.poll);
   }
+  if (!inventory_.hosts.contains(host)) polls_.erase(host);
 }
 
 Task<Status> Service::readHost(std::string host) {
@@ -77,12 +81,15 @@ Task<Status> Service::readHost(std::string host) {
   auto asked = Clock::now();
   auto rows = co_await (*agent)->readAll(TableOf<PhaseRow>::info, std::nullopt);
   if (!rows) co_return failure(rows.error());
+  if (!isFollowed(host)) co_return Status{};
+  hostNames_.insert(host);
   for (auto& [vm, told] : told_[host]) told.isThere = false;
   for (const auto& row : *rows) {
     told_[host][row.as<PhaseRow>().uuid].isThere = true;
     phase(host, row.as<PhaseRow>());
   }
   lastAnswer_[host] = asked;
+  forgetDoubles();
   co_return Status{};
 }
 
@@ -96,6 +103,7 @@ void Service::notified(const std::string& sourceAddress, const PhaseRow& row) {
     bool isFound = std::find(found.begin(), found.end(), name) != found.end();
     if (isFound || name == row.sourceHost.value || name == row.destinationHost.value) poll.notify();
   }
+  if (from && found.empty()) hearUnlisted(*from, row);
 }
 
 void Service::phase(const std::string& host, const PhaseRow& told) {
@@ -105,14 +113,14 @@ void Service::phase(const std::string& host, const PhaseRow& told) {
   auto vm = row.uuid;
   bool isFree = !running_.contains(vm) && !recovering_.contains(vm);
   if (isFree) {
-    last = {row, true};
+    last = {told, true};
     if (isUnderWay(row) || unclear_.contains(vm)) consider(vm);
     if (row.phase == Phase::resumed) recoverLeft(vm, row);
   }
   auto found = running_.find(vm);
   bool isTaken = found != running_.end() && found->second->seen(host, row);
   // What nobody could take yet belongs to the VM's next migration; the next poll brings it again.
-  if (isTaken) last = {row, true};
+  if (isTaken) last = {told, true};
 }
 
 Result<MigrationRunner::Setup> Service::setupFor(JournalPlan plan) {

@@ -11,6 +11,7 @@
 #include "manager/locate.h"
 #include "manager/migration_runner.h"
 #include "manager/phases.h"
+#include "manager/unlisted_hosts.h"
 
 namespace vmmig {
 
@@ -22,7 +23,8 @@ class Service {
   /// successor.
   Task<> run();
   void stop();
-  /// A vmMigPhaseChanged from this address. Who it is decides the inventory; when that is not clear, the hosts are asked.
+  /// A vmMigPhaseChanged from this address. Who it is decides the inventory; when that is not clear, the hosts are asked. Who is
+  /// not in the inventory is asked at this address.
   void notified(const std::string& sourceAddress, const PhaseRow& row);
   /// For the service manager: "2 migrations, 1 being recovered".
   std::string status() const;
@@ -32,11 +34,21 @@ class Service {
   Task<Status> readHost(std::string host);
   void phase(const std::string& host, const PhaseRow& told);
 
+  // Hosts without a section in the inventory (service_unlisted.cc).
+  void hearUnlisted(const InetAddress& from, const PhaseRow& row);
+  void followUnlisted(const std::string& name, const std::string& address);
+  bool isFollowed(const std::string& host) const;
+  void forget(const std::string& name);
+  void forgetDoubles();
+  std::string hintFor(const std::string& host) const;
+  bool isAnyUnlisted(const Itinerary& itinerary) const;
+  Task<Status> checkSource(Uuid vm, std::string host);
+
   // What begins a migration (service_begin.cc).
   void consider(const Uuid& vm);
   std::vector<HostSays> toldOf(const Uuid& vm) const;
   std::optional<HostSays> heldRow(const Uuid& vm) const;
-  Itinerary itineraryOf(const Uuid& vm) const { return vmmig::itineraryOf(toldOf(vm), hostNames_); }
+  Itinerary itineraryOf(const Uuid& vm) const;
   Task<> clarify(Uuid vm);
   void askHosts();
   std::vector<std::string> silentSince(Clock::time_point when, bool withDead) const;
@@ -62,7 +74,7 @@ class Service {
   bool canStop() const;
 
   struct Told {
-    PhaseRow row;  // the last that was taken
+    PhaseRow row;  // the last that was taken, as it came: which names are known may change
     bool isThere = true;
   };
 
@@ -71,7 +83,8 @@ class Service {
   DevicePool& pool_;
   Journal& journal_;
   Locator locator_;
-  std::set<std::string> hostNames_;
+  UnlistedHosts unlisted_;
+  std::set<std::string> hostNames_;                      // of the inventory, and of others whose agent has answered
   std::map<std::string, std::map<Uuid, Told>> told_;     // by host
   std::map<std::string, Wakeup> polls_;                  // by host
   std::map<std::string, Clock::time_point> lastAnswer_;  // by host: when the last request that it answered was made

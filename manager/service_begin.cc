@@ -43,9 +43,17 @@ std::vector<HostSays> Service::toldOf(const Uuid& vm) const {
     auto found = rows.find(vm);
     if (found == rows.end()) continue;
     const auto& [row, isThere] = found->second;
-    if (isThere && row.sequence > 0 && isUnderWay(row)) told.push_back({host, row});
+    bool isOfNow = isThere && row.sequence > 0 && isUnderWay(row);
+    if (isOfNow) told.push_back({host, namedAsInventory(host, row, hostNames_)});
   }
   return told;
+}
+
+Itinerary Service::itineraryOf(const Uuid& vm) const {
+  auto itinerary = vmmig::itineraryOf(toldOf(vm), hostNames_);
+  for (const auto* name : {&itinerary.source, &itinerary.destination})
+    if (itinerary.problem.empty()) itinerary.problem = unlisted_.objectionTo(*name);
+  return itinerary;
 }
 
 std::optional<HostSays> Service::heldRow(const Uuid& vm) const {
@@ -58,7 +66,7 @@ std::optional<HostSays> Service::heldRow(const Uuid& vm) const {
 void Service::consider(const Uuid& vm) {
   if (clarifying_.contains(vm)) return;
   auto itinerary = itineraryOf(vm);
-  if (itinerary.isKnown() && !itinerary.isJoined) return begin(vm, itinerary);
+  if (itinerary.isKnown() && !itinerary.isJoined && !isAnyUnlisted(itinerary)) return begin(vm, itinerary);
   if (toldOf(vm).empty()) unclear_.erase(vm);
   // Who is only prepared may wait for long, and a source alone for its destination until it stops.
   bool isUrgent = itinerary.isKnown() || !itinerary.problem.empty() || heldRow(vm);
@@ -80,9 +88,11 @@ Task<> Service::clarify(Uuid vm) {
     auto held = heldRow(vm);
     auto waited = Clock::now() - began;
     bool isHeard = silentSince(began, false).empty() || waited > longestAnswer;
-    bool isSaid = itinerary.isKnown() || !itinerary.problem.empty();
+    // Who is not in the inventory may be about to notify.
+    bool mayNotify = itinerary.isOfStranger && inventory_.unlistedHosts != Inventory::Unlisted::none;
+    bool isSaid = itinerary.isKnown() || (!itinerary.problem.empty() && !mayNotify);
     bool mayCome = held && waited < std::chrono::milliseconds{held->row.holdDeadline.value / 2};
-    isClear = (isSaid && isHeard) || (!isSaid && !mayCome);
+    isClear = isSaid ? isHeard : !mayCome && (held || isHeard);
     if (!isClear && Clock::now() - asked > askAgain) {
       asked = Clock::now();
       askHosts();
@@ -104,7 +114,7 @@ void Service::askHosts() {
 /// Who has not answered a request made since then. A host that was silent before is waited for by nobody.
 std::vector<std::string> Service::silentSince(Clock::time_point when, bool withDead) const {
   std::vector<std::string> silent;
-  for (const auto& name : hostNames_) {
+  for (const auto& [name, poll] : polls_) {
     auto answer = lastAnswer_.find(name);
     bool isSilent = answer == lastAnswer_.end() || answer->second < when;
     if (isSilent && (withDead || !dead_.contains(name))) silent.push_back(name);
@@ -117,7 +127,7 @@ void Service::begin(const Uuid& vm, const Itinerary& itinerary) {
   const auto& row = bestNamed(told);
   for (const auto& each : told) log::info(labelOf(row) + ": host " + each.host + " says " + describe(each.row));
   log::info(labelOf(row) + " moves from host " + itinerary.source + " to host " + itinerary.destination);
-  if (locator_.mustAsk(itinerary.source, itinerary.destination)) {
+  if (isAnyUnlisted(itinerary) || locator_.mustAsk(itinerary.source, itinerary.destination)) {
     clarifying_.insert(vm);
     return spawn(locate(vm, itinerary));
   }
@@ -132,12 +142,18 @@ Task<> Service::locate(Uuid vm, Itinerary itinerary) {
   Locator::Journey journey{.vm = {}, .source = itinerary.source, .destination = itinerary.destination, .macs = {}};
   journey.vm = nameOf(bestNamed(told));
   journey.macs = macsOf(vm, told, inventory_);
+  for (const auto* name : {&itinerary.source, &itinerary.destination})
+    if (unlisted_.contains(*name)) journey.unlisted.insert(*name);
   auto legs = co_await locator_.legsBetween(std::move(journey));
+  Status answerable;
+  if (legs) answerable = co_await checkSource(vm, itinerary.source);
   clarifying_.erase(vm);
   if (stopping_ || running_.contains(vm) || recovering_.contains(vm)) co_return;
   auto now = itineraryOf(vm);
-  if (now.source != itinerary.source || now.destination != itinerary.destination) co_return consider(vm);
+  bool isSame = now.isKnown() && now.source == itinerary.source && now.destination == itinerary.destination;
+  if (!isSame) co_return consider(vm);
   if (!legs) co_return refuse(vm, legs.error().text);
+  if (!answerable) co_return refuse(vm, answerable.error().text);
   beginBetween(vm, itinerary, std::move(*legs));
 }
 
@@ -150,6 +166,8 @@ void Service::beginBetween(const Uuid& vm, const Itinerary& itinerary, std::vect
   plan.destinationHost = itinerary.destination;
   plan.legs = std::move(legs);
   plan.policy = inventory_.policyOf(vm);
+  for (const auto* name : {&itinerary.source, &itinerary.destination})
+    if (unlisted_.contains(*name)) plan.unlisted[*name] = unlisted_.addressOf(*name);
   auto setup = setupFor(std::move(plan));
   if (!setup) return refuse(vm, setup.error().text);
   unclear_.erase(vm);

@@ -67,6 +67,7 @@ void Service::recoverLeft(const Uuid& vm, const PhaseRow& row) {
 Task<> Service::recover(JournalMigration old, bool onlyCommitted) {
   auto vm = old.plan.vm;
   auto label = "VM " + old.plan.vmName;
+  for (const auto& [name, address] : old.plan.unlisted) followUnlisted(name, address);
   if (!onlyCommitted) log::notice(label + ": an earlier manager did not end migration " + std::to_string(old.id));
   auto giveUpAt = Clock::now() + std::chrono::seconds{inventory_.transferDeadlineSeconds};
   auto standing = co_await standingOf(old);

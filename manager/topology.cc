@@ -67,6 +67,11 @@ const NetworkNode* Topology::neighbourNode(const NetworkNode::Neighbour& neighbo
   return node ? node : lookUp(byName_, neighbour.sysName);
 }
 
+bool Topology::isUnlisted(const NetworkNode::Neighbour& neighbour) const {
+  // A name that several nodes have tells none of them, and no other host either.
+  return neighbour.port != 0 && !neighbour.sysName.empty() && !neighbourNode(neighbour) && !byName_.contains(neighbour.sysName);
+}
+
 bool Topology::isEdge(const NetworkNode& node, std::uint32_t port) const {
   auto isHost = [this](const NetworkNode* each) {
     return std::any_of(hosts_.begin(), hosts_.end(), [&](const NetworkNode& host) { return &host == each; });
@@ -137,16 +142,24 @@ Result<Place> Topology::placeOf(const std::string& what, const std::set<std::str
 Result<Place> Topology::placeOfHost(const std::string& name) const {
   auto found = std::find_if(hosts_.begin(), hosts_.end(), [&](const NetworkNode& each) { return each.name == name; });
   auto what = "host " + name;
-  if (found == hosts_.end()) return failure(SnmpStatus::noSuchName, what + " is not in the inventory: add [host." + name + "]");
+  const auto* host = found == hosts_.end() ? nullptr : &*found;
+  auto isIt = [&](const NetworkNode::Neighbour& neighbour) {
+    if (!host) return neighbour.sysName == name && isUnlisted(neighbour);
+    return neighbour.port != 0 && neighbourNode(neighbour) == host;
+  };
   Ports told;
   for (const auto& node : devices_)
     for (const auto& neighbour : node.neighbours)
-      if (neighbour.port != 0 && neighbourNode(neighbour) == &*found) told[node.name].insert(neighbour.port);
+      if (isIt(neighbour)) told[node.name].insert(neighbour.port);
   if (!told.empty()) return edgeAmong(what, told, "LLDP");
+  if (!host)
+    return failure(
+        SnmpStatus::noSuchName,
+        what + " is not in the inventory, and no switch has a neighbour of this name by LLDP: add [host." + name + "]");
   // What it shares with other nodes tells nothing of it.
   std::set<std::string> macs;
-  for (const auto& mac : found->ownMacs)
-    if (lookUp(byMac_, mac) == &*found) macs.insert(mac);
+  for (const auto& mac : host->ownMacs)
+    if (lookUp(byMac_, mac) == host) macs.insert(mac);
   auto ports = portsWith(macs);
   if (ports.empty())
     return failure(
@@ -164,6 +177,11 @@ std::set<std::string> Topology::hostsAt(const Place& place) const {
       return std::find(place.ports.begin(), place.ports.end(), port) != place.ports.end();
     });
     if (isSamePort) names.insert(host.name);
+  }
+  const auto* at = names.empty() ? device(place.device) : nullptr;
+  for (const auto& neighbour : at ? at->neighbours : std::vector<NetworkNode::Neighbour>{}) {
+    bool isHere = std::find(place.ports.begin(), place.ports.end(), portName(*at, neighbour.port)) != place.ports.end();
+    if (isHere && isUnlisted(neighbour)) names.insert(neighbour.sysName);
   }
   return names;
 }

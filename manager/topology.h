@@ -66,8 +66,9 @@ class Topology {
   /// Where a station with these addresses is; `what` is for texts. Errors: noSuchName, when nothing tells; inconsistentName, when
   /// it may be here or there.
   Result<Place> placeOf(const std::string& what, const std::set<std::string>& macs) const;
+  /// A host that is no node is known by LLDP alone, when a neighbour calls itself so that is none either.
   Result<Place> placeOfHost(const std::string& host) const;
-  /// Hosts that are at this place, by their own addresses or LLDP.
+  /// Hosts that are at this place, by their own addresses or LLDP; where none is, those that are no nodes.
   std::set<std::string> hostsAt(const Place& place) const;
   /// What takes part in a migration to or from a station there: the devices behind the switch first, then the switch.
   Result<std::vector<FrontDevice>> devicesAt(const Place& place) const;
@@ -78,6 +79,7 @@ class Topology {
 
   bool isEdge(const NetworkNode& node, std::uint32_t port) const;
   const NetworkNode* neighbourNode(const NetworkNode::Neighbour& neighbour) const;
+  bool isUnlisted(const NetworkNode::Neighbour& neighbour) const;
   Ports portsWith(const std::set<std::string>& macs) const;
   Result<Place> edgeAmong(const std::string& what, const Ports& ports, const std::string& how) const;
   const NetworkNode* device(const std::string& name) const;

@@ -42,6 +42,7 @@ constexpr auto allTables = std::to_array<const TableInfo*>({
     &TableOf<CheckRow>::info,        // 15
 });
 
+// A table ahead of the scalars whose group it is in: resolve() takes the first that fits.
 constexpr auto allStandardTables = std::to_array<const TableInfo*>({
     &TableOf<SystemScalars>::info,
     &TableOf<IfRow>::info,
@@ -49,8 +50,8 @@ constexpr auto allStandardTables = std::to_array<const TableInfo*>({
     &TableOf<BasePortRow>::info,
     &TableOf<TpFdbRow>::info,
     &TableOf<QTpFdbRow>::info,
-    &TableOf<LldpLocalScalars>::info,
     &TableOf<LldpLocPortRow>::info,
+    &TableOf<LldpLocalScalars>::info,
     &TableOf<LldpRemRow>::info,
 });
 

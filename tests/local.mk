@@ -92,7 +92,7 @@ tests_unit_test_linux_back_end_LDADD = $(back_end_ldadd)
 # Migrations: the state machine, its runner between fake devices, the journal and the inventory.
 migration_tests = tests/unit/test_image_copier tests/unit/test_inventory tests/unit/test_itinerary tests/unit/test_journal \
   tests/unit/test_migration tests/unit/test_migration_legs tests/unit/test_migration_runner tests/unit/test_migration_walk \
-  tests/unit/test_service tests/unit/test_standard_mibs tests/unit/test_topology
+  tests/unit/test_service tests/unit/test_service_unlisted tests/unit/test_standard_mibs tests/unit/test_topology
 migration_ldadd = $(MANAGER_LIBS) -lgtest_main $(GTEST_LIBS) -lpthread
 check_PROGRAMS += $(migration_tests)
 TESTS += $(migration_tests)
@@ -112,8 +112,12 @@ tests_unit_test_migration_runner_SOURCES = tests/unit/test_migration_runner.cc t
 tests_unit_test_migration_runner_LDADD = $(migration_ldadd)
 tests_unit_test_migration_walk_SOURCES = tests/unit/test_migration_walk.cc tests/unit/migration_events.h
 tests_unit_test_migration_walk_LDADD = $(migration_ldadd)
-tests_unit_test_service_SOURCES = tests/unit/test_service.cc tests/unit/fake_agent.cc tests/unit/fake_agent.h
+tests_unit_test_service_SOURCES = tests/unit/test_service.cc tests/unit/serve_fixture.h tests/unit/fake_agent.cc \
+  tests/unit/fake_agent.h
 tests_unit_test_service_LDADD = $(migration_ldadd)
+tests_unit_test_service_unlisted_SOURCES = tests/unit/test_service_unlisted.cc tests/unit/serve_fixture.h tests/unit/fake_agent.cc \
+  tests/unit/fake_agent.h
+tests_unit_test_service_unlisted_LDADD = $(migration_ldadd)
 tests_unit_test_standard_mibs_SOURCES = tests/unit/test_standard_mibs.cc tests/unit/fake_session.h
 tests_unit_test_standard_mibs_LDADD = $(migration_ldadd)
 tests_unit_test_topology_SOURCES = tests/unit/test_topology.cc

@@ -94,7 +94,8 @@ Status findHost(const std::vector<HostSays>& told, const std::set<std::string>& 
   std::copy_if(told.begin(), told.end(), std::back_inserter(ofVm),
                [&](const HostSays& each) { return each.row.uuid == *found.uuid; });
   auto itinerary = itineraryOf(ofVm, hosts);
-  if (!itinerary.problem.empty()) return failure(SnmpStatus::noSuchName, "VM " + found.name + ": " + itinerary.problem);
+  if (!itinerary.problem.empty() && !itinerary.isOfStranger)
+    return failure(SnmpStatus::noSuchName, "VM " + found.name + ": " + itinerary.problem);
   if (itinerary.isKnown()) {
     found.source = itinerary.source;
     found.destination = itinerary.destination;
@@ -110,7 +111,7 @@ Status findHost(const std::vector<HostSays>& told, const std::set<std::string>& 
   return {};
 }
 
-Status findPlace(const Topology& topology, Found& found) {
+Status findPlace(const Inventory& inventory, const Topology& topology, Found& found) {
   auto what = found.name.empty() ? (found.uuid ? toString(*found.uuid) : macText(*found.macs.begin())) : found.name;
   auto place =
       found.host.empty() ? topology.placeOf("VM " + what, found.macs) : placeOfVmOn(topology, what, found.macs, found.host);
@@ -120,7 +121,8 @@ Status findPlace(const Topology& topology, Found& found) {
     auto hosts = topology.hostsAt(*place);
     if (hosts.size() == 1) {
       found.host = *hosts.begin();
-      found.hostHow = "is at the same port";
+      bool isListed = inventory.hosts.contains(found.host);
+      found.hostHow = isListed ? "is at the same port" : "LLDP tells it at the same port; it is not in the inventory";
     }
   }
   return {};
@@ -179,7 +181,7 @@ Task<Status> find(const std::string& word, const Inventory& inventory, DevicePoo
   // A host whose devices the inventory names need not be at any switch that answers.
   auto host = inventory.hosts.find(found.host);
   bool isNamed = host != inventory.hosts.end() && host->second.namesDevices;
-  auto placed = findPlace(*topology, found);
+  auto placed = findPlace(inventory, *topology, found);
   if (!placed && !isNamed) co_return placed;
   co_return findDevices(inventory, *topology, found);
 }

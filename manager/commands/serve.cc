@@ -31,7 +31,9 @@ void addOptions(po::options_description& options) {
 Task<ExitCode> run(Invocation invocation) {
   auto inventory = Inventory::read(invocation.has("config") ? invocation.text("config") : Inventory::defaultFile);
   if (!inventory) co_return complain(ExitCode::usage, inventory.error().text);
-  if (inventory->hosts.empty()) co_return complain(ExitCode::usage, "the inventory names no host: add a section [host.NAME]");
+  bool followsUnlisted = inventory->unlistedHosts != Inventory::Unlisted::none && !inventory->listen.empty();
+  if (inventory->hosts.empty() && !(followsUnlisted && !inventory->devices.empty()))
+    co_return complain(ExitCode::usage, "the inventory names no host: add a section [host.NAME]");
   auto journal = Journal::open(inventory->journal);
   if (!journal) co_return complain(ExitCode::usage, journal.error().text);
   DevicePool pool{invocation.loop, *inventory, invocation.session};

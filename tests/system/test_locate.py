@@ -15,7 +15,7 @@ from lab.netns import wait_until  # noqa: E402
 from lab.stock import introduce_vm  # noqa: E402
 from lab.switch import BRIDGE, CORE, VM_PORT  # noqa: E402
 from lab.topology import ADDRESSES, VM_ADDRESSES, VM_MAC  # noqa: E402
-from lab.vmmig import VM_NAME, VM_UUID, Vmmig, transfer  # noqa: E402
+from lab.vmmig import HOST, VM_NAME, VM_UUID, Vmmig, transfer  # noqa: E402
 from lab.workload import Workload  # noqa: E402
 
 BEHIND = "".join(f"[device.fw-{site}]\nbehind = sw-{site}\n" for site in "ab")
@@ -28,18 +28,29 @@ def index_of(mac):
     return ".".join(str(int(octet, 16)) for octet in mac.split(":"))
 
 
-def start(lab, more=BEHIND):
-    """Switches that take part, with an inventory of hosts without devices=."""
+def start(lab, more=BEHIND, unlisted=(), **options):
+    """Switches that take part, with an inventory of hosts without devices=, and without some hosts."""
     lines = {each.name: [each.port_map, f"multicast = {BRIDGE}"] for each in lab.switches.values()}
     for each in lab.switches.values():
         each.snoop()
-    vmmig = Vmmig(lab, lines=lines, names_devices=False, more=more).start()
+    vmmig = Vmmig(lab, lines=lines, names_devices=False, more=more, **options)
+    for host in unlisted:
+        strike(vmmig, HOST.format(site=host[-1], host=ADDRESSES[host]))
+    vmmig.start()
     introduce_vm(lab, "sw-a", VM_ADDRESSES, port=VM_PORT)
     switch = lab.switches["a"]
     switch.namespace.run("bridge", "mdb", "add", "dev", BRIDGE, "port", switch.port, "grp", GROUP, "temp")
     for site in "ab":
         announce(lab, f"host-{site}", "uplink")
     return vmmig
+
+
+def strike(vmmig, section):
+    with open(vmmig.conf) as file:
+        text = file.read()
+    assert section in text
+    with open(vmmig.conf, "w") as file:
+        file.write(text.replace(section, ""))
 
 
 SEND = """
@@ -125,6 +136,40 @@ def test_an_ambiguity_stops_it_before_anything_is_touched(switched_lab):
     assert answer.returncode == 1 and "not clear where" in answer.stderr, answer
 
 
+@pytest.mark.parametrize("unlisted", [("host-b",), ("host-a", "host-b")], ids=["destination", "both"])
+def test_hosts_that_the_inventory_does_not_have_are_asked_where_they_notify_from(switched_lab, unlisted):
+    lab = switched_lab
+    vmmig = start(lab, unlisted=unlisted)
+    workload = Workload(lab, many=6, bulk_rate=1 << 20)
+    halves = Halves(lab, vmmig)
+    halves.begin()
+    wait_until(lambda: transfer(lab.nms, ADDRESSES["sw-b"])[0] == "prepared", 10, "switch prepared")
+    assert halves.stop(), vmmig.manager.log()
+    halves.go_on()
+    wait_until(lambda: vmmig.journal() and vmmig.idle(), 10, "end of the migration")
+    told = vmmig.latest()
+    assert told.state == "moved", told.text
+    legs = json.loads(told.text)["legs"]
+    assert {(leg["source"], leg["destination"]) for leg in legs} == {("fw-a", "fw-b"), ("sw-a", "sw-b")}
+    workload.assert_alive()
+    for host in unlisted:
+        vmmig.manager.wait_log(rf"host {host} is not in the inventory; .* asked at udp:{ADDRESSES[host]}:161")
+
+
+def test_a_host_that_the_inventory_does_not_have_takes_no_part_where_the_operator_says_so(switched_lab):
+    """The negative control: unlisted-hosts = none."""
+    lab = switched_lab
+    vmmig = start(lab, unlisted=("host-b",), unlisted_hosts="none")
+    halves = Halves(lab, vmmig, hold="2s")
+    halves.begin()
+    assert not halves.stop(), "its policy is require"
+    halves.go_back()
+    vmmig.manager.wait_log("no host says that it is prepared for it")
+    for device in lab.devices:
+        assert device.startswith("host-") or transfer(lab.nms, ADDRESSES[device]) == ("", 0), device
+    assert vmmig.journal() == []
+
+
 def test_locate_tells_host_switch_and_firewall_and_how_each_was_found(switched_lab):
     lab = switched_lab
     vmmig = start(lab)
@@ -167,10 +212,11 @@ def test_any_nms_can_walk_what_a_bridge_has_learned(switched_lab):
 
 
 @pytest.mark.skipif(bool(unable()), reason=unable())
-def test_lldp_tells_what_no_forwarding_table_does(switched_lab):
-    """No behind= in the inventory, and no frame of the hosts."""
+@pytest.mark.parametrize("unlisted", [(), ("host-a",)], ids=["listed", "unlisted"])
+def test_lldp_tells_what_no_forwarding_table_does(switched_lab, unlisted):
+    """No behind= in the inventory, no frame of the hosts, and at last no host either."""
     lab = switched_lab
-    vmmig = start(lab, more="")
+    vmmig = start(lab, more="", unlisted=unlisted)
     for site in "ab":
         switch = lab.switches[site]
         uplink = lab.ns[f"host-{site}"].ip_json("link", "show", "uplink")[0]["address"]
@@ -190,3 +236,4 @@ def test_lldp_tells_what_no_forwarding_table_does(switched_lab):
     firewall, switch = told["devices"]
     assert firewall["name"] == "fw-a" and firewall["how"] == f"LLDP, at port {CORE} of sw-a", told
     assert switch["name"] == "sw-a" and told["host"]["name"] == "host-a", told
+    assert ("it is not in the inventory" in told["host"]["how"]) == bool(unlisted), told

@@ -109,7 +109,16 @@ Response FakeAgent::get(const std::vector<Oid>& names) {
 }
 
 smi::VarBind FakeAgent::next(OidSpan name) const {
-  for (const auto* table : mib::tables()) {
+  auto found = nextIn(mib::tables(), name);
+  // Those of other modules are all ahead of ours, in any order.
+  for (const auto* table : mib::standardTables())
+    if (auto other = nextIn({&table, 1}, name); compare(other.name, name) > 0 && compare(other.name, found.name) < 0)
+      found = std::move(other);
+  return found;
+}
+
+smi::VarBind FakeAgent::nextIn(std::span<const TableInfo* const> tables, OidSpan name) const {
+  for (const auto* table : tables) {
     auto rows = tables_.find(table);
     if (rows == tables_.end() || rows->second.empty()) continue;
     for (const auto& column : table->values()) {

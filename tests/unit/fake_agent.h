@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 
 #include "manager/device.h"
 #include "mibs/image.h"
@@ -67,6 +68,7 @@ class FakeAgent {
   Response set(const std::vector<smi::VarBind>& varbinds);
   std::string describe(const std::vector<smi::VarBind>& varbinds) const;
   smi::VarBind next(OidSpan name) const;
+  smi::VarBind nextIn(std::span<const TableInfo* const> tables, OidSpan name) const;
   SnmpStatus apply(const TableInfo& table, const Oid& index, const std::vector<smi::VarBind>& varbinds);
   void transferWritten(TransferRow& row, std::uint32_t oldEpoch);
   void phaseWritten(PhaseRow& row);

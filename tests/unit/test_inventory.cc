@@ -57,6 +57,13 @@ std::string replaced(std::string from, const std::string& to) {
   return text.replace(text.find(from), from.size(), to);
 }
 
+TEST(Inventory, saysHowHostsAreReachedThatItDoesNotHave) {
+  EXPECT_EQ(parse("")->unlistedHosts, Inventory::Unlisted::udp);
+  EXPECT_EQ(parse("unlisted-hosts = tcp\n")->unlistedHosts, Inventory::Unlisted::tcp);
+  EXPECT_EQ(parse("unlisted-hosts = none\n")->unlistedHosts, Inventory::Unlisted::none);
+  EXPECT_EQ(wrong("unlisted-hosts = yes\n"), "vmmig.conf: unlisted-hosts: must be udp, tcp or none");
+}
+
 TEST(Inventory, knowsBehindWhichSwitchADeviceStandsAndWhoseDevicesAreLeftOpen) {
   auto inventory = parse(replaced("agent = tcp:10.9.0.1", "agent = tcp:10.9.0.1\nbehind = sw-a, sw-b"));
   ASSERT_TRUE(inventory) << inventory.error().text;

@@ -89,6 +89,8 @@ TEST(Itinerary, namesAHostThatTheInventoryDoesNotKnow) {
             "host node-9 is not in the inventory: add [host.node-9] (host host-a names it)");
   EXPECT_EQ(shown({says("host-a", Phase::preCopy, "host-a", "node-9"), prepared}), "host-a>host-b")
       << "who is prepared tells who it is";
+  EXPECT_TRUE(itineraryOf({says("host-a", Phase::preCopy, "host-a", "node-9")}, hosts).isOfStranger) << "it may tell yet";
+  EXPECT_FALSE(itineraryOf({leaving, says("host-b", Phase::prepared, "", "host-a")}, hosts).isOfStranger);
 }
 
 TEST(Itinerary, knowsAHostThatCallsItselfOtherwise) {

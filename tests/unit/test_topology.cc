@@ -122,6 +122,27 @@ TEST_F(Where, aHostIsWhereLldpOrItsOwnAddressIs) {
             "the section of its host");
 }
 
+TEST_F(Where, aHostThatIsNotInTheInventoryIsWhereLldpNamesIt) {
+  EXPECT_EQ(shown(topology().placeOfHost("node-9")),
+            "host node-9 is not in the inventory, and no switch has a neighbour of this name by LLDP: add [host.node-9]");
+  device("sw-b").neighbours = {{.port = srv, .mac = mac(0x79), .sysName = "node-9"}};
+  EXPECT_EQ(shown(topology().placeOfHost("node-9")), "sw-b srv-b");
+  EXPECT_NE(shown(topology().placeOfHost("node-9.example.org")), "sw-b srv-b") << "a name is a name";
+  EXPECT_EQ(shown(placeOfVmOn(topology(), "web1", {mac(9)}, "node-9")), "sw-b srv-b");
+  forget("sw-b", hostB);
+  hosts.pop_back();
+  EXPECT_EQ(topology().hostsAt(*topology().placeOfHost("node-9")), (std::set<std::string>{"node-9"}));
+  device("sw-a").neighbours = {{.port = srv, .mac = {}, .sysName = "node-9"}};
+  EXPECT_EQ(topology().placeOfHost("node-9").error().status, SnmpStatus::inconsistentName);
+  device("sw-a").neighbours = {};
+  device("sw-b").neighbours = {{.port = srv, .mac = switchA, .sysName = "node-9"}};
+  EXPECT_FALSE(topology().placeOfHost("node-9")) << "by its address it is a device";
+}
+
+TEST_F(Where, aVmOnAHostThatNothingKnowsIsWhereItsOwnAddressIs) {
+  EXPECT_EQ(shown(placeOfVmOn(topology(), "web1", {vm}, "node-9")), "sw-a srv-a");
+}
+
 TEST_F(Where, aNameThatTwoNodesHaveTellsNothing) {
   for (auto* nodes : {&devices, &hosts})
     for (auto& node : *nodes) node.sysName = "localhost";
