@@ -8,4 +8,4 @@ bench_throughput_LDADD = libmanager.a libmibs.a libcommon.a $(SNMP_LIBS) $(CRYPT
 
 # The limit that the kernel sets.
 bench_raw_ctnetlink_SOURCES = bench/raw_ctnetlink.cc
-bench_raw_ctnetlink_LDADD = libsubagent.a libmibs.a libcommon.a $(MNL_LIBS) $(NFTABLES_LIBS) $(CRYPTO_LIBS)
+bench_raw_ctnetlink_LDADD = libsubagent.a libmibs.a libcommon.a $(MNL_LIBS) $(NFTABLES_LIBS) $(BPF_LIBS) $(CRYPTO_LIBS)

@@ -18,9 +18,10 @@ enum class Access { notAccessible, readOnly, readWrite, readCreate };
 
 /// What a transfer does with a column.
 enum class Carry {
-  exact,  // moves, and belongs to the digest
-  clock,  // moves, but a clock changes it by itself (idle time, remaining life): compared within a tolerance instead
-  local,  // stays: this device's own business (RowStatus, StorageType, totals)
+  exact,    // moves, and belongs to the digest
+  clock,    // moves, but a clock changes it by itself (idle time, remaining life): compared within a tolerance instead
+  traffic,  // moves, but each packet changes it, and a device that cannot hold it learns it anew: not in the digest
+  local,    // stays: this device's own business (RowStatus, StorageType, totals)
 };
 
 /// What a column's values are names of, where each device may have other names for the same thing: the device's configuration maps

@@ -18,7 +18,7 @@ constexpr std::uint8_t endTag = 0x82;
 constexpr std::size_t digestSize = 32;
 
 bool isCarried(const ColumnInfo& column, Form form) {
-  return column.carry == Carry::exact || (column.carry == Carry::clock && form == Form::full);
+  return column.carry == Carry::exact || (column.carry != Carry::local && form == Form::full);
 }
 
 /// The defaults that DEFAULT means: one row a table, made once.

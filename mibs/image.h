@@ -25,7 +25,7 @@ namespace vmmig::image {
 
 inline constexpr std::uint8_t version = 1;
 
-/// full: everything that moves. canonical: without what a clock changes by itself; the form that the digest is made of.
+/// full: everything that moves. canonical: without what a clock or each packet changes; the form that the digest is made of.
 enum class Form { full, canonical };
 
 std::string packRow(const AnyRow& row, Form form);

@@ -12,7 +12,7 @@ Status ImageLog::observe(const AnyRow& row, Clock::time_point now) {
   if (auto found = rows_.find(row); found != rows_.entries().end()) {
     found->second.seenIn = reading_;
     auto before = rows_.unpack(*found);
-    if (before.equals(row, Carry::exact) && explainedByTime(before, row, now - found->second.at)) return {};
+    if (before.equals(row, Carry::exact) && before.equals(row, Carry::traffic) && explainedByTime(before, row, now - found->second.at)) return {};
   } else if (rows_.size() >= limits_.maxRows) {
     return failure(SnmpStatus::resourceUnavailable, "the VM has more than " + std::to_string(limits_.maxRows) + " rows");
   }

@@ -72,7 +72,7 @@ Nft openNft() {
 LinuxBackEnd::LinuxBackEnd(LinuxOptions options)
     : options_(std::move(options)),
       nft_(std::make_unique<Nft>(openNft())),
-      tcpConns_(conntrack(), options_.loop),
+      tcpConns_(conntrack(), options_.loop, options_.hasWindows),
       flows_(conntrack()),
       block_(translatedInboundOf),
       // Masters ahead of what is expected behind them.
@@ -113,6 +113,8 @@ Bits<Capability> LinuxBackEnd::capabilities() const {
   for (auto each : {Capability::tcpConn, Capability::flow, Capability::expect})
     result.set(each, conntrackSysctl("count").has_value());
   result.set(Capability::block, block_.stands());
+  result.set(Capability::windowRead, tcpConns_.readsWindows());
+  result.set(Capability::windowWrite, tcpConns_.writesWindows());
   return result;
 }
 

@@ -17,6 +17,8 @@ struct LinuxOptions {
   /// Fill the table of the kernel (nf_conntrack_max) no further than this.
   std::uint32_t maxRows = std::numeric_limits<std::uint32_t>::max();
   Resources resources = {};
+  /// Read and set sequence numbers and windows where the kernel allows it.
+  bool hasWindows = true;
   /// Where what must survive a restart of the device is kept (DHCP bindings, what was made of
   /// multicast memberships); empty: nowhere.
   std::string stateDirectory = {};

@@ -198,11 +198,6 @@ Status checkKernelHolds(const TcpConnRow& row) {
     return refuse("vmMigTcpConnState synSent: a copied half-open connection hangs; leave the row out, the SYN is sent again");
   if (!kernelState(row.state))
     return refuse("vmMigTcpConnState: Linux knows neither finWait2 nor closing; its FIN_WAIT is finWait1, TIME_WAIT timeWait");
-  if (row.windowKnown || row.seqNumber || row.ackNumber || row.remSeqNumber || row.remAckNumber || row.localMaxEnd ||
-      row.remMaxEnd || row.localMaxWindow || row.remMaxWindow)
-    return refuse(
-        "vmMigTcpConnWindowKnown: this device cannot set sequence numbers and windows; give false and leave them 0, it learns "
-        "them from the next packets");
   bool isScaled = row.localFlags.has(TcpFlag::windowScale) && row.remFlags.has(TcpFlag::windowScale);
   if (!isScaled && (row.localWindowScale || row.remWindowScale))
     return refuse(

@@ -21,8 +21,8 @@ bool isSameKey(const Row& a, const Row& b) {
 }  // namespace
 
 template <class Row>
-ConntrackCursor<Row>::ConntrackCursor(const Vm& vm, DumpFilter filter, Parse parse)
-    : filter_(filter), parse_(std::move(parse)), dump_("the connections of VM " + vm.label()) {
+ConntrackCursor<Row>::ConntrackCursor(const Vm& vm, DumpFilter filter, Parse parse, Complete complete)
+    : filter_(filter), parse_(std::move(parse)), complete_(std::move(complete)), dump_("the connections of VM " + vm.label()) {
   ended_ = vm.addresses.empty();
 }
 
@@ -35,6 +35,7 @@ Result<bool> ConntrackCursor<Row>::next(std::vector<AnyRow>& rows) {
   auto more = dump_.next([&](const nlmsghdr* message) { return takeMessage(message, batch); });
   if (!more) return failure(more.error());
   ended_ = !*more;
+  if (auto completed = complete_(batch); !completed) return failure(completed.error());
   last_.assign(batch.end() - static_cast<std::ptrdiff_t>(std::min(batch.size(), longestBucket)), batch.end());
   rows.reserve(rows.size() + batch.size());
   for (auto& row : batch) rows.emplace_back(std::move(row));

@@ -12,7 +12,9 @@ class ConntrackCursor final : public RowCursor {
  public:
   /// The VM's row that a message tells, or nothing.
   using Parse = std::function<Result<std::optional<Row>>(const nlmsghdr*)>;
-  ConntrackCursor(const Vm& vm, DumpFilter filter, Parse parse);
+  /// What the messages do not tell of rows, filled in once for each batch.
+  using Complete = std::function<Status(std::span<Row>)>;
+  ConntrackCursor(const Vm& vm, DumpFilter filter, Parse parse, Complete complete);
 
   Result<bool> next(std::vector<AnyRow>& rows) override;
 
@@ -22,6 +24,7 @@ class ConntrackCursor final : public RowCursor {
 
   DumpFilter filter_;
   Parse parse_;
+  Complete complete_;
   ConntrackDump dump_;
   bool ended_ = false;
   std::vector<Row> last_;  // the last ones of the message before

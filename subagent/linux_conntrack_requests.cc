@@ -167,7 +167,7 @@ BatchResult ConntrackTable::createSome(const Vm& vm, std::span<const AnyRow> row
   }
   auto failed = std::find_if(codes->begin(), codes->end(), [](int code) { return code != 0; });
   auto done = static_cast<std::size_t>(failed - codes->begin());
-  for (const auto& row : rows.first(done)) made(row);
+  made(rows.first(done));
   if (failed == codes->end()) return {done, std::move(refusal)};
   // The kernel went on behind the row that failed: take those back.
   std::vector<AnyRow> behind;
@@ -190,7 +190,7 @@ BatchResult ConntrackTable::settleLost(const Vm& vm, std::span<const AnyRow> row
     }
     if (!*stands) continue;
     if (done == i)
-      made(rows[done++]);
+      made(rows.subspan(done++, 1));
     else
       behind.push_back(rows[i]);
   }

@@ -71,7 +71,8 @@ class ConntrackTable : public TableBackEnd {
   virtual void addRemoval(NetlinkBatch& batch, const AnyRow& key) = 0;
   /// Is there a row as addCreation() makes it?
   virtual Result<bool> standsAsMade(const Vm& vm, const AnyRow& row) = 0;
-  virtual void made(const AnyRow&) {}
+  /// At most a batch of them.
+  virtual void made(std::span<const AnyRow>) {}
   virtual void going(const AnyRow&) {}
   virtual std::string describeRow(const Vm& vm, const AnyRow& row) const = 0;
   virtual Error createError(const Vm& vm, const AnyRow& row, int code) const = 0;

@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "subagent/linux_conntrack_codec.h"
+#include "subagent/linux_exchanged_table.h"
 
 namespace vmmig {
 
@@ -27,12 +28,13 @@ BatchResult failedAt(std::size_t done, Error error) { return {done, std::move(er
 
 template <class Row>
 std::unique_ptr<RowCursor> LinuxConntrackTable<Row>::read(const Vm& vm) {
-  return std::make_unique<ConntrackCursor<Row>>(
-      vm, filter(vm), [this, parse = parser(vm)](const nlmsghdr* message) -> Result<std::optional<Row>> {
-        auto row = parse(message);
-        if (row && *row) show(**row);
-        return row;
-      });
+  auto parseAndShow = [this, parse = parser(vm)](const nlmsghdr* message) -> Result<std::optional<Row>> {
+    auto row = parse(message);
+    if (row && *row) show(**row);
+    return row;
+  };
+  auto fillIn = [this](std::span<Row> rows) { return complete(rows); };
+  return std::make_unique<ConntrackCursor<Row>>(vm, filter(vm), std::move(parseAndShow), std::move(fillIn));
 }
 
 template <class Row>
@@ -62,6 +64,7 @@ Result<std::optional<AnyRow>> LinuxConntrackTable<Row>::find(const Vm& vm, const
   if (!row) return failure(row.error());
   if (!*row) return std::nullopt;
   show(**row);
+  if (auto completed = complete({&**row, 1}); !completed) return failure(completed.error());
   return AnyRow{std::move(**row)};
 }
 
@@ -201,9 +204,38 @@ Status LinuxTcpConnTable::checkRow(const Vm& vm, const TcpConnRow& row) const {
   return checkKernelHolds(row);
 }
 
-void LinuxTcpConnTable::putNew(nlmsghdr* message, const TcpConnRow& row) {
-  putRow(message, learning_ ? LinuxWindowLearning::lenient(row) : row, timeouts());
+LinuxTcpConnTable::LinuxTcpConnTable(ConntrackDevice device, EventLoop* loop, bool hasWindows)
+    : LinuxConntrackTable(std::move(device)), windows_(failure("not wanted")), priming_(failure("not wanted")) {
+  if (loop) learning_.emplace(*loop);
+  if (!hasWindows) return;
+  windows_ = LinuxTcpWindows::open();
+  priming_ = LinuxTcpPriming::open();
 }
+
+std::vector<CheckRow> LinuxTcpConnTable::checks() {
+  constexpr const char* remedy = "give vmmigd CAP_BPF, CAP_PERFMON and /dev/net/tun, and the kernel BTF; until then a forged packet "
+                                 "can be taken for a moved connection's first";
+  if (!windows_) return {finding("windows", Health::degraded, "sequence numbers cannot be read: " + windows_.error().text, remedy)};
+  if (!priming_) return {finding("windows", Health::degraded, "sequence numbers cannot be set: " + priming_.error().text, remedy)};
+  return {finding("windows", Health::up, "sequence numbers are read and set")};
+}
+
+Status LinuxTcpConnTable::complete(std::span<TcpConnRow> rows) { return windows_ ? windows_->read(rows) : Status{}; }
+
+/// Only such an entry takes a segment without becoming something else.
+bool LinuxTcpConnTable::isPrimable(const TcpConnRow& row) const {
+  return writesWindows() && row.windowKnown && row.status.has(TcpConnStatus::seenReply) && row.status.has(TcpConnStatus::assured);
+}
+
+TcpConnRow LinuxTcpConnTable::asMade(const TcpConnRow& row) const {
+  if (!isPrimable(row)) return learning_ ? LinuxWindowLearning::lenient(row) : row;
+  // In another state the segments that prime would change it: it comes back behind them.
+  auto made = row;
+  made.state = TcpState::established;
+  return made;
+}
+
+void LinuxTcpConnTable::putNew(nlmsghdr* message, const TcpConnRow& row) { putRow(message, asMade(row), timeouts()); }
 
 void LinuxTcpConnTable::putChange(nlmsghdr* message, const TcpConnRow& before, const TcpConnRow& after) {
   putUpdate(message, before, after, timeouts());
@@ -211,10 +243,46 @@ void LinuxTcpConnTable::putChange(nlmsghdr* message, const TcpConnRow& before, c
 
 bool LinuxTcpConnTable::canChange(const TcpConnRow& before, const TcpConnRow& after) const { return canUpdate(before, after); }
 
-TcpConnRow LinuxTcpConnTable::asMade(const TcpConnRow& row) const { return learning_ ? LinuxWindowLearning::lenient(row) : row; }
+void LinuxTcpConnTable::made(std::span<const AnyRow> rows) {
+  std::vector<TcpConnRow> primable;
+  for (const auto& any : rows) {
+    const auto& row = any.as<TcpConnRow>();
+    if (isPrimable(row))
+      primable.push_back(row);
+    else if (learning_)
+      learning_->begin(row);
+  }
+  if (!primable.empty()) prime(primable);
+}
 
-void LinuxTcpConnTable::made(const AnyRow& row) {
-  if (learning_) learning_->begin(row.as<TcpConnRow>());
+void LinuxTcpConnTable::prime(std::span<const TcpConnRow> rows) {
+  auto primed = priming_->prime(rows, *windows_);
+  if (!primed) log::warning("connections are made without their sequence numbers: " + primed.error().text);
+  settle(rows, primed ? *primed : std::vector<bool>(rows.size(), false));
+}
+
+/// State and remaining life, which the segments have changed; and who has not become as its row says has to learn.
+void LinuxTcpConnTable::settle(std::span<const TcpConnRow> rows, const std::vector<bool>& primed) {
+  auto& batch = requests_.batch();
+  for (const auto& row : rows) {
+    auto* message = batch.begin(IPCTNL_MSG_CT_NEW, 0, familyOf(row));
+    putUpdate(message, asMade(row), row, timeouts());
+    batch.finish(message);
+  }
+  if (auto codes = requests_.run(); !codes) log::warning("connections may have another state than their rows: " + codes.error().text);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (primed[i]) continue;
+    log::notice("TCP connection " + toString(rows[i].localAddress) + " port " + std::to_string(rows[i].localPort) + " with " +
+                toString(rows[i].remAddress) + " port " + std::to_string(rows[i].remPort) +
+                " does not take its sequence numbers: the kernel learns them from the next packets");
+    if (!learning_) continue;
+    auto* message = batch.begin(IPCTNL_MSG_CT_NEW, 0, familyOf(rows[i]));
+    putLeniency(message, LinuxWindowLearning::lenient(rows[i]));
+    batch.finish(message);
+    learning_->begin(rows[i]);
+  }
+  if (batch.size() > 0)
+    if (auto codes = requests_.run(); !codes) log::warning("connections may be too strict for their peers: " + codes.error().text);
 }
 
 void LinuxTcpConnTable::going(const AnyRow& key) {

@@ -6,6 +6,8 @@
 #include "common/event_loop.h"
 #include "subagent/linux_conntrack_cursor.h"
 #include "subagent/linux_sysctl.h"
+#include "subagent/linux_tcp_priming.h"
+#include "subagent/linux_tcp_windows.h"
 #include "subagent/linux_window_learning.h"
 
 namespace vmmig {
@@ -43,6 +45,8 @@ class LinuxConntrackTable : public ConntrackTable {
   /// A row as putNew() makes it, when that is not as it was asked for; and how what was made so is shown.
   virtual Row asMade(const Row& row) const { return row; }
   virtual void show(Row&) const {}
+  /// What a message does not tell of these rows.
+  virtual Status complete(std::span<Row>) { return {}; }
 
  private:
   void addCreation(NetlinkBatch& batch, const AnyRow& row) final;
@@ -58,12 +62,14 @@ class LinuxConntrackTable : public ConntrackTable {
 
 class LinuxTcpConnTable final : public LinuxConntrackTable<TcpConnRow> {
  public:
-  /// Without a loop the connections that are made here are as strict from the start as their rows say.
-  LinuxTcpConnTable(ConntrackDevice device, EventLoop* loop) : LinuxConntrackTable(std::move(device)) {
-    if (loop) learning_.emplace(*loop);
-  }
+  /// Without a loop the connections that are made here are as strict from the start as their rows say. Without windows the kernel
+  /// has to learn them.
+  LinuxTcpConnTable(ConntrackDevice device, EventLoop* loop, bool hasWindows);
   /// A bare SYN_SENT does not: the SYN is sent again, and a copied row hangs.
   bool moves(const AnyRow& row) const override { return row.as<TcpConnRow>().state != TcpState::synSent; }
+  bool readsWindows() const { return windows_.has_value(); }
+  bool writesWindows() const { return windows_ && priming_; }
+  std::vector<CheckRow> checks() override;
 
  private:
   Parse parser(const Vm& vm) override;
@@ -73,12 +79,19 @@ class LinuxTcpConnTable final : public LinuxConntrackTable<TcpConnRow> {
   void putChange(nlmsghdr* message, const TcpConnRow& before, const TcpConnRow& after) override;
   bool canChange(const TcpConnRow& before, const TcpConnRow& after) const override;
   TcpConnRow asMade(const TcpConnRow& row) const override;
-  void made(const AnyRow& row) override;
+  void made(std::span<const AnyRow> rows) override;
   void going(const AnyRow& key) override;
   void show(TcpConnRow& row) const override;
+  Status complete(std::span<TcpConnRow> rows) override;
+  bool isPrimable(const TcpConnRow& row) const;
+  void prime(std::span<const TcpConnRow> rows);
+  void settle(std::span<const TcpConnRow> rows, const std::vector<bool>& primed);
   const TcpTimeouts& timeouts();
 
   std::optional<LinuxWindowLearning> learning_;
+  // Or why not.
+  Result<LinuxTcpWindows> windows_;
+  Result<LinuxTcpPriming> priming_;
   TcpTimeouts timeouts_;
   std::optional<Clock::time_point> timeoutsRead_;
 };

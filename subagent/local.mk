@@ -28,7 +28,7 @@ libsubagent_a_SOURCES = \
   subagent/vm_registry.cc subagent/vm_registry.h \
   subagent/vm_store.cc subagent/vm_store.h
 
-SUBAGENT_LIBS = libsubagent.a libmibs.a libcommon.a $(SNMP_AGENT_LIBS) $(MNL_LIBS) $(NFTABLES_LIBS) $(CRYPTO_LIBS) \
+SUBAGENT_LIBS = libsubagent.a libmibs.a libcommon.a $(SNMP_AGENT_LIBS) $(MNL_LIBS) $(NFTABLES_LIBS) $(BPF_LIBS) $(CRYPTO_LIBS) \
   $(LIBVIRT_LIBS) $(SYSTEMD_LIBS) -lpthread
 
 vmmigd_SOURCES = subagent/main.cc
@@ -55,6 +55,23 @@ libsubagent_a_SOURCES += \
   subagent/resources.cc subagent/resources.h \
   subagent/rule_text.cc subagent/rule_text.h \
   subagent/tcp_conn_tuples.cc subagent/tcp_conn_tuples.h
+
+# Sequence numbers and windows of TCP. bpftool makes a header of the compiled program, for libbpf.
+libsubagent_a_SOURCES += \
+  subagent/bpf/tcp_windows.h \
+  subagent/linux_tcp_priming.cc subagent/linux_tcp_priming.h \
+  subagent/linux_tcp_windows.cc subagent/linux_tcp_windows.h \
+  subagent/linux_tun.cc subagent/linux_tun.h \
+  subagent/tcp_segment.cc subagent/tcp_segment.h
+EXTRA_DIST += subagent/bpf/tcp_windows.bpf.c
+BUILT_SOURCES += subagent/bpf/tcp_windows.skel.h
+CLEANFILES += subagent/bpf/tcp_windows.skel.h subagent/bpf/tcp_windows.bpf.o
+subagent/bpf/tcp_windows.bpf.o: subagent/bpf/tcp_windows.bpf.c subagent/bpf/tcp_windows.h
+	$(AM_V_GEN)$(MKDIR_P) subagent/bpf && $(CLANG) $(BPF_CFLAGS) -I$(top_srcdir) -c -o $@ $(top_srcdir)/subagent/bpf/tcp_windows.bpf.c
+subagent/bpf/tcp_windows.skel.h: subagent/bpf/tcp_windows.bpf.o
+	$(AM_V_GEN)$(BPFTOOL) gen skeleton subagent/bpf/tcp_windows.bpf.o name tcp_windows > $@.new && mv $@.new $@
+# BUILT_SOURCES holds for all, check and install only.
+subagent/linux_tcp_windows.$(OBJEXT): subagent/bpf/tcp_windows.skel.h
 
 # Transfers.
 libsubagent_a_SOURCES += \

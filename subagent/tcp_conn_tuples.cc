@@ -159,6 +159,11 @@ Status checkTcpConn(const Vm& vm, const TcpConnRow& row) {
     return failure(SnmpStatus::inconsistentValue,
                    "vmMigTcpConnOpener is remote, but the opener's address is the VM's own: the row of a VM that talks to itself "
                    "is that of the opening end");
+  bool hasWindows = row.seqNumber || row.ackNumber || row.remSeqNumber || row.remAckNumber || row.localMaxEnd || row.remMaxEnd ||
+                    row.localMaxWindow || row.remMaxWindow;
+  if (!row.windowKnown && hasWindows)
+    return failure(SnmpStatus::inconsistentValue,
+                   "vmMigTcpConnWindowKnown is false, but sequence numbers or windows are given: set it to true with them");
   return {};
 }
 

@@ -135,7 +135,7 @@ Task<Status> DestinationTransfer::lookForLife(unsigned work, bool& alive) {
     found->second.seenIn = reading_;
     auto before = rows().unpack(*found);
     auto elapsed = Clock::now() - found->second.at;
-    alive = alive || !before.equals(row, Carry::exact) || !explainedByTime(before, row, elapsed);
+    alive = alive || !before.equals(row, Carry::exact) || !before.equals(row, Carry::traffic) || !explainedByTime(before, row, elapsed);
     return {};
   };
   auto read = co_await forEachRow(work, std::move(compare));

@@ -76,7 +76,7 @@ EXTRA_DIST += tests/agentx/conftest.py tests/agentx/test_walk.py tests/agentx/te
 
 # The back ends: the model firewall with the draft's story, the contract of both, and Linux with real traffic.
 back_end_tests = tests/unit/test_memory_firewall tests/unit/test_back_end_contract tests/unit/test_linux_back_end
-back_end_ldadd = libsubagent.a libmibs.a libcommon.a -lgtest_main $(GTEST_LIBS) $(MNL_LIBS) $(NFTABLES_LIBS) $(CRYPTO_LIBS) \
+back_end_ldadd = libsubagent.a libmibs.a libcommon.a -lgtest_main $(GTEST_LIBS) $(MNL_LIBS) $(NFTABLES_LIBS) $(BPF_LIBS) $(CRYPTO_LIBS) \
   -lpthread
 check_PROGRAMS += $(back_end_tests)
 TESTS += $(back_end_tests)
@@ -273,6 +273,7 @@ table_tests = \
   tests/unit/test_linux_multicast_table \
   tests/unit/test_linux_nft \
   tests/unit/test_linux_policy_table \
+  tests/unit/test_linux_tcp_windows \
   tests/unit/test_memory_table \
   tests/unit/test_name_map \
   tests/unit/test_resources \
@@ -304,6 +305,9 @@ tests_unit_test_linux_nft_SOURCES = tests/unit/test_linux_nft.cc tests/unit/linu
 tests_unit_test_linux_nft_LDADD = $(back_end_ldadd)
 tests_unit_test_linux_policy_table_SOURCES = tests/unit/test_linux_policy_table.cc tests/unit/linux_table_lab.h tests/unit/network_namespace.h
 tests_unit_test_linux_policy_table_LDADD = $(back_end_ldadd)
+tests_unit_test_linux_tcp_windows_SOURCES = tests/unit/test_linux_tcp_windows.cc tests/unit/back_end_contract_rows.h \
+  tests/unit/firewall_lab.h tests/unit/network_namespace.h
+tests_unit_test_linux_tcp_windows_LDADD = $(back_end_ldadd)
 tests_unit_test_memory_table_SOURCES = tests/unit/test_memory_table.cc
 tests_unit_test_memory_table_LDADD = $(back_end_ldadd)
 tests_unit_test_name_map_SOURCES = tests/unit/test_name_map.cc tests/unit/transfer_fixture.h tests/unit/fake_exchanged_tables.h

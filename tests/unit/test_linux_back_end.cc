@@ -221,7 +221,7 @@ TEST_F(LinuxBackEndTest, RefusesWhatTheKernelCannotHold) {
   expectRefused("vmMigTcpConnState", [](TcpConnRow& row) { row.state = TcpState::synSent; });
   expectRefused("vmMigTcpConnState", [](TcpConnRow& row) { row.state = TcpState::finWait2; });
   expectRefused("vmMigTcpConnState", [](TcpConnRow& row) { row.state = TcpState::closing; });
-  expectRefused("vmMigTcpConnWindowKnown", [](TcpConnRow& row) { row.windowKnown = true; });
+  expectRefused("vmMigTcpConnWindowKnown", [](TcpConnRow& row) { row.seqNumber = 1; });
   expectRefused("vmMigTcpConnLocalWindowScale", [](TcpConnRow& row) { row.remFlags.mask = 0; });
   expectRefused("vmMigTcpConnLabels", [](TcpConnRow& row) { row.labels.value = "abc"; });
   expectRefused("vmMigTcpConnLabels", [](TcpConnRow& row) { row.labels.value = std::string(16, '\0'); });

@@ -78,7 +78,7 @@ TEST_F(CommitTest, ARowThatComesOutOtherwiseUndoesAll) {
   copyFrozen(5);
   bool altered = false;
   destination_.faults().alter = [&](TcpConnRow& row) {
-    if (row.localPort == 1033 && !std::exchange(altered, true)) row.seqNumber += 1;
+    if (row.localPort == 1033 && !std::exchange(altered, true)) row.mark += 1;
   };
   expectFailure("1 rows altered");
 }

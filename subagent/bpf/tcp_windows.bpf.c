@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Reads TCP windows from connection tracking, which ctnetlink does not tell. Nothing is attached: vmmigd fills `lookups`, which it has mapped, and runs
+// the program by BPF_PROG_TEST_RUN, in the network namespace whose connections are meant.
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "subagent/bpf/tcp_windows.h"
+
+// Of the kernel's types only what is used: libbpf finds the members in the running kernel's (CO-RE).
+struct ip_ct_tcp_state {
+  __u32 td_end, td_maxend, td_maxwin, td_maxack;
+  __u8 flags;
+} __attribute__((preserve_access_index));
+struct ip_ct_tcp {
+  struct ip_ct_tcp_state seen[2];
+} __attribute__((preserve_access_index));
+union nf_conntrack_proto {
+  struct ip_ct_tcp tcp;
+} __attribute__((preserve_access_index));
+struct nf_conn {
+  union nf_conntrack_proto proto;
+} __attribute__((preserve_access_index));
+
+// net/netfilter/nf_conntrack_bpf.c; before Linux 6.10 without what follows dir, 12 octets long.
+struct bpf_ct_opts {
+  __s32 netns_id;
+  __s32 error;
+  __u8 l4proto;
+  __u8 dir;
+  __u16 ct_zone_id;
+  __u8 ct_zone_dir;
+  __u8 reserved[3];
+};
+extern struct nf_conn *bpf_xdp_ct_lookup(struct xdp_md *, struct bpf_sock_tuple *, __u32, struct bpf_ct_opts *, __u32) __ksym;
+extern void bpf_ct_release(struct nf_conn *) __ksym;
+
+// Set before loading: how much of bpf_ct_opts this kernel knows.
+const volatile __u32 options_size = sizeof(struct bpf_ct_opts);
+
+struct vmmig_lookup lookups[VMMIG_LOOKUPS];
+// How many of them are asked.
+__u32 wanted = 0;
+
+static void take(struct vmmig_window *window, const struct ip_ct_tcp_state *seen) {
+  window->td_end = seen->td_end;
+  window->td_maxend = seen->td_maxend;
+  window->td_maxwin = seen->td_maxwin;
+  window->td_maxack = seen->td_maxack;
+  window->flags = seen->flags;
+}
+
+static long look_up(__u32 at, void *data) {
+  struct xdp_md **context = data;
+  if (at >= VMMIG_LOOKUPS) return 1;
+  struct vmmig_lookup *each = &lookups[at];
+  struct bpf_ct_opts options = {.netns_id = -1, .l4proto = 6 /* TCP */};
+  if (options_size > 12) options.ct_zone_id = each->zone;
+  struct bpf_sock_tuple tuple = {};
+  __u32 size = sizeof tuple.ipv4;
+  if (each->is_ipv6) {
+    size = sizeof tuple.ipv6;
+    __builtin_memcpy(tuple.ipv6.saddr, each->source, sizeof each->source);
+    __builtin_memcpy(tuple.ipv6.daddr, each->destination, sizeof each->destination);
+    tuple.ipv6.sport = each->source_port;
+    tuple.ipv6.dport = each->destination_port;
+  } else {
+    tuple.ipv4.saddr = each->source[0];
+    tuple.ipv4.daddr = each->destination[0];
+    tuple.ipv4.sport = each->source_port;
+    tuple.ipv4.dport = each->destination_port;
+  }
+  struct nf_conn *connection = bpf_xdp_ct_lookup(*context, &tuple, size, &options, options_size);
+  each->error = connection ? 0 : options.error;
+  if (!connection) return 0;
+  each->direction = options.dir;
+  take(&each->seen[0], &connection->proto.tcp.seen[0]);
+  take(&each->seen[1], &connection->proto.tcp.seen[1]);
+  bpf_ct_release(connection);
+  return 0;
+}
+
+SEC("xdp")
+int read_windows(struct xdp_md *context) {
+  bpf_loop(wanted, look_up, &context, 0);
+  return XDP_PASS;
+}
+
+char LICENSE[] SEC("license") = "GPL";

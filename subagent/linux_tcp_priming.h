@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Gives connections that were made by ctnetlink, which carries no windows, those that their rows tell: by a packet or two of each
+// end that connection tracking sees, and nobody else. They come in at a TUN device of vmmigd's own and are dropped right behind
+// connection tracking.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "subagent/linux_nft.h"
+#include "subagent/linux_tcp_windows.h"
+#include "subagent/linux_tun.h"
+
+namespace vmmig {
+
+class LinuxTcpPriming {
+ public:
+  /// An Error says what the kernel or this process lacks.
+  static Result<LinuxTcpPriming> open();
+
+  /// Rows of connections in state established that have seen a reply and know no windows yet. False where one of them has not
+  /// become as its row says. An Error: it could not be tried.
+  Result<std::vector<bool>> prime(std::span<const TcpConnRow> rows, LinuxTcpWindows& windows);
+
+ private:
+  LinuxTcpPriming(std::unique_ptr<Nft> nft, LinuxTun tun) : nft_(std::move(nft)), tun_(std::move(tun)) {}
+  std::unique_ptr<Nft> nft_;  // owns the table that drops
+  LinuxTun tun_;
+};
+
+}  // namespace vmmig

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "subagent/linux_tun.h"
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "subagent/linux_netlink.h"
+
+namespace vmmig {
+
+namespace {
+
+ifreq requestFor(const std::string& name) {
+  ifreq request{};
+  name.copy(request.ifr_name, IFNAMSIZ - 1);
+  return request;
+}
+
+}  // namespace
+
+Result<LinuxTun> LinuxTun::open(const std::string& pattern) {
+  UniqueFd fd{::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
+  if (!fd) return failure("/dev/net/tun cannot be opened: " + errnoText(errno));
+  auto request = requestFor(pattern);
+  request.ifr_flags = IFF_TUN | IFF_NO_PI;
+  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return failure("no TUN device can be made: " + errnoText(errno));
+  LinuxTun tun{std::move(fd), request.ifr_name};
+  if (auto started = tun.start(); !started) return failure(started.error());
+  return tun;
+}
+
+Status LinuxTun::start() {
+  // Else the kernel gives it an address, and asks routers. Without IPv6 there is no such file.
+  std::ofstream{"/proc/sys/net/ipv6/conf/" + name_ + "/addr_gen_mode"} << 1;
+  UniqueFd socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  auto request = requestFor(name_);
+  request.ifr_flags = IFF_UP;
+  if (!socket || ::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0)
+    return failure("interface " + name_ + " cannot be set up: " + errnoText(errno));
+  return {};
+}
+
+Status LinuxTun::write(std::span<const char> packet) {
+  if (::write(fd_.get(), packet.data(), packet.size()) == static_cast<ssize_t>(packet.size())) return {};
+  return failure("interface " + name_ + " does not take a packet: " + errnoText(errno));
+}
+
+}  // namespace vmmig

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Sequence numbers and windows of real connections, read from one firewall's kernel and set in another's; and what a forged packet
+// does to a connection that has just moved.
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+
+#include "subagent/linux_back_end.h"
+#include "subagent/tcp_segment.h"
+#include "tests/unit/back_end_contract_rows.h"
+#include "tests/unit/firewall_lab.h"
+
+namespace vmmig {
+namespace {
+
+const Vm vm5 = makeVm(5);
+
+struct Path {
+  const char* name;
+  bool isOpenedByVm;
+  SocketAddress to, listenAt;
+  friend void PrintTo(const Path& path, std::ostream* out) { *out << path.name; }
+};
+const Path paths[] = {
+    {"IPv4", true, {"192.0.2.9", 80}, {"192.0.2.9", 80}},
+    {"IPv6", true, {"2001:db8::9", 80}, {"2001:db8::9", 80}},
+    {"IPv4OpenedByThePeer", false, {"10.0.0.5", 80}, {"10.0.0.5", 80}},
+    {"IPv6OpenedByThePeer", false, {"fd00::5", 80}, {"fd00::5", 80}},
+    {"SourceTranslated", true, {"192.0.2.9", 8443}, {"192.0.2.9", 8443}},
+    {"DestinationTranslated", false, {"192.0.2.1", 2222}, {"10.0.0.5", 22}},
+};
+
+/// A firewall's back end, made in its namespace.
+struct Device {
+  explicit Device(bool hasWindows = true) : backEnd(makeLinuxBackEnd({.hasWindows = hasWindows})), table(backEnd->tables()[0]) {}
+  TcpConnRow onlyRow() const {
+    std::vector<AnyRow> rows;
+    auto cursor = table->read(vm5);
+    for (;;) {
+      auto more = cursor->next(rows);
+      if (!more) ADD_FAILURE() << more.error().text;
+      if (!more || !*more) break;
+    }
+    EXPECT_EQ(rows.size(), 1u);
+    return rows.empty() ? TcpConnRow{} : rows[0].as<TcpConnRow>();
+  }
+  void create(const AnyRow& row) const {
+    auto result = table->create(vm5, {&row, 1});
+    ASSERT_FALSE(result.error) << result.error->text;
+  }
+  std::unique_ptr<BackEnd> backEnd;
+  TableBackEnd* table;
+};
+
+class Windows : public testing::TestWithParam<Path> {
+ protected:
+  Windows() {
+    const auto& path = GetParam();
+    if (path.isOpenedByVm)
+      pair_.emplace(lab_.vm, lab_.peer, path.to, path.listenAt);
+    else
+      pair_.emplace(lab_.peer, lab_.vm, path.to, path.listenAt);
+    lab_.firewall.enter();
+  }
+
+  /// The row at the stop, and the links at the other firewall.
+  TcpConnRow move() {
+    Device source;
+    EXPECT_TRUE(pair_->exchange(300000));
+    lab_.firewall.enter();
+    auto blocked = source.backEnd->block(vm5);
+    EXPECT_TRUE(blocked) << blocked.error().text;
+    auto row = source.onlyRow();
+    lab_.moveTo(other_);
+    return row;
+  }
+
+  /// What somebody sends who knows addresses and ports: 100,000,000 beyond what the peer has sent.
+  void forge(const TcpConnRow& row) {
+    auto [original, reply] = tuplesOf(row);
+    TcpSegment segment{row.opener == TcpOpener::local ? reply : original, row.remSeqNumber + 100'000'000, row.remAckNumber, 512, 0};
+    auto packet = packetOf(segment);
+    bool isV6 = row.localAddress.type == InetAddressType::ipv6;
+    lab_.peer.enter();
+    UniqueFd raw{socket(isV6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)};
+    SocketAddress to{toString(segment.tuple.destination.address), 0};
+    other_.enter();
+    auto before = packets();
+    lab_.peer.enter();
+    ASSERT_EQ(sendto(raw.get(), packet.data(), packet.size(), 0, to.get(), to.size), static_cast<ssize_t>(packet.size()));
+    other_.enter();
+    EXPECT_TRUE(eventually([&] { return packets() > before; }));
+  }
+  long packets() const {
+    auto line = outputOf("grep -w out: /proc/net/dev");
+    long octets = 0, count = 0;
+    std::sscanf(line.c_str() + line.find(':') + 1, "%ld %ld", &octets, &count);
+    return count;
+  }
+
+  FirewallLab lab_;
+  NetworkNamespace other_;
+  std::optional<TcpPair> pair_;
+};
+
+TEST_P(Windows, OfARealConnectionAreRead) {
+  Device device;
+  EXPECT_TRUE(device.backEnd->capabilities().has(Capability::windowRead));
+  ASSERT_TRUE(pair_->exchange(5000));
+  lab_.firewall.enter();
+  ASSERT_TRUE(eventually([&] {
+    auto row = device.onlyRow();
+    return row.seqNumber == row.remAckNumber && row.remSeqNumber == row.ackNumber;
+  })) << "all is acknowledged";
+  auto before = device.onlyRow();
+  EXPECT_TRUE(before.windowKnown);
+  EXPECT_GT(before.localMaxWindow, 0u);
+  ASSERT_TRUE(pair_->exchange(1234));
+  lab_.firewall.enter();
+  EXPECT_TRUE(eventually([&] {
+    auto row = device.onlyRow();
+    return row.seqNumber - before.seqNumber == 1234 && row.ackNumber - before.ackNumber == 1234 &&
+           row.remSeqNumber - before.remSeqNumber == 1234 && row.remAckNumber - before.remAckNumber == 1234;
+  }));
+}
+
+TEST_P(Windows, AreSetAtTheOtherFirewallAndTheConnectionGoesOn) {
+  auto row = move();
+  ASSERT_TRUE(row.windowKnown);
+  Device destination;
+  EXPECT_TRUE(destination.backEnd->capabilities().has(Capability::windowWrite));
+  destination.create(row);
+  auto there = destination.onlyRow();
+  EXPECT_TRUE(AnyRow{there}.equals(AnyRow{row}, Carry::exact));
+  EXPECT_EQ(there.seqNumber, row.seqNumber);
+  EXPECT_EQ(there.ackNumber, row.ackNumber);
+  EXPECT_EQ(there.remSeqNumber, row.remSeqNumber);
+  EXPECT_EQ(there.remAckNumber, row.remAckNumber);
+  EXPECT_TRUE(isPrimed(row, there));
+  EXPECT_NEAR(there.timeout, row.timeout, 2);
+  auto dropped = lab_.invalidPackets();
+  EXPECT_TRUE(pair_->exchange(3000000));
+  EXPECT_EQ(lab_.invalidPackets(), dropped);
+}
+
+TEST_P(Windows, AForgedFirstPacketIsRefused) {
+  auto row = move();
+  Device destination;
+  destination.create(row);
+  forge(row);
+  EXPECT_TRUE(isPrimed(row, destination.onlyRow()));
+  EXPECT_TRUE(pair_->exchange(300000));
+}
+
+TEST_P(Windows, WithoutThemAForgedFirstPacketEndsTheConnection) {
+  auto row = move();
+  Device destination{false};
+  EXPECT_FALSE(destination.backEnd->capabilities().has(Capability::windowWrite));
+  destination.create(row);
+  EXPECT_FALSE(destination.onlyRow().windowKnown);
+  forge(row);
+  EXPECT_FALSE(pair_->exchange(300000, std::chrono::seconds{1}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Linux, Windows, testing::ValuesIn(paths), [](const auto& each) { return each.param.name; });
+
+}  // namespace
+}  // namespace vmmig
