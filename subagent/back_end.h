@@ -28,6 +28,17 @@ class RowCursor {
 /// All rows in one batch: for tables that are read as a whole. `read` is called when the first batch is asked for.
 std::unique_ptr<RowCursor> readAtOnce(std::function<Result<std::vector<AnyRow>>()> read);
 
+/// Tells what became different in a VM's rows since it was made, without reading all of them. Rows that change by the passing of
+/// time alone are not told.
+class RowFollower {
+ public:
+  virtual ~RowFollower() = default;
+  /// A bounded piece of work: appends rows that are new or may have changed, as they are now, and the keys of rows that have gone
+  /// (only their index counts). False when nothing is left that had happened before the call. An Error: changes were lost; whoever
+  /// follows reads all rows anew and goes on with this follower.
+  virtual Result<bool> next(std::vector<AnyRow>& rows, std::vector<AnyRow>& gone) = 0;
+};
+
 /// How far a batch came: the first `done` rows are made; `error` says why row `done` was not.
 struct BatchResult {
   std::size_t done = 0;
@@ -43,6 +54,9 @@ class TableBackEnd {
   /// The VM's rows as they are now, in no particular order.
   virtual std::unique_ptr<RowCursor> read(const Vm& vm) = 0;
   virtual Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) = 0;
+  /// Follows the VM's rows as long as the follower lives, which is no longer than the table; nullptr: this table cannot (now), and
+  /// whoever wants to know what changed reads all of it.
+  virtual std::unique_ptr<RowFollower> follow(const Vm&) { return nullptr; }
 
   /// Could the device hold this row? Changes nothing. Errors: inconsistentName (not this VM's), inconsistentValue, wrongValue;
   /// the text names the column and the reason.
@@ -102,9 +116,11 @@ class BackEnd {
   /// Could it be, as far as the device can tell without doing it? A policy of which pieces are missing is left out. Changes nothing.
   virtual std::optional<Refusal> rehearse(const Vm& vm, const Exchange& exchange) = 0;
 
-  /// Stops the VM's traffic ahead of connection tracking: when it answers, no packet of the VM changes any row until unblock(),
-  /// on its translated addresses neither. Ends by itself with this process, however it ends. Blocking twice is blocking once.
+  /// Stops the VM's traffic ahead of connection tracking: once isSettled(), no packet of the VM changes any row until unblock(), on
+  /// its translated addresses neither. Ends by itself with this process, however it ends. Blocking twice is blocking once.
   virtual Status block(const Vm& vm) = 0;
+  /// Are the packets through that were under way when block() came? Some milliseconds later they are.
+  virtual bool isSettled(const Uuid&) { return true; }
   virtual void unblock(const Uuid& vm) = 0;
   virtual bool isBlocked(const Uuid& vm) const = 0;
 

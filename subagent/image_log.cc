@@ -1,41 +1,70 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/image_log.h"
 
+#include <tuple>
+
 #include "subagent/transfer_clock.h"
 
 namespace vmmig {
 
 ImageLog::ImageLog(const Uuid& vm, const TransferLimits& limits)
-    : limits_(limits), writer_(limits.chunkOctets), rows_(vm), sweep_(rows_.entries().end()) {}
+    : limits_(limits), writer_(limits.chunkOctets), rows_(vm), sweep_(rows_.entries().end()), sweepEnd_(sweep_) {}
 
 Status ImageLog::observe(const AnyRow& row, Clock::time_point now) {
   if (auto found = rows_.find(row); found != rows_.entries().end()) {
     found->second.seenIn = reading_;
     auto before = rows_.unpack(*found);
-    if (before.equals(row, Carry::exact) && before.equals(row, Carry::traffic) && explainedByTime(before, row, now - found->second.at)) return {};
+    bool isSame = before.equals(row, Carry::exact) && before.equals(row, Carry::traffic) &&
+                  explainedByTime(before, row, now - found->second.at);
+    if (isSame) return {};
+    forgetEnd(found);
   } else if (rows_.size() >= limits_.maxRows) {
     return failure(SnmpStatus::resourceUnavailable, "the VM has more than " + std::to_string(limits_.maxRows) + " rows");
   }
-  rows_.put(row, now).seenIn = reading_;
+  auto place = rows_.put(row, now);
+  place->second.seenIn = reading_;
+  noteEnd(place, row);
   writer_.put(row);
   return takeChunks();
 }
 
-void ImageLog::beginReading() {
+void ImageLog::noteEnd(const Place& place, const AnyRow& row) {
+  auto& [key, entry] = *place;
+  auto life = remainingLifeSeconds(row);
+  if (!life || std::chrono::seconds{*life} > nearEnd) return;
+  entry.ends = entry.at + std::chrono::seconds{*life};
+  ending_.emplace(entry.ends, key);
+}
+
+void ImageLog::forgetEnd(const Place& place) {
+  auto& [key, entry] = *place;
+  ending_.erase({entry.ends, key});
+  entry.ends = Clock::time_point::max();
+}
+
+ImageLog::Place ImageLog::drop(Place place) {
+  forgetEnd(place);
+  writer_.remove(rows_.unpack(*place));
+  return rows_.erase(place);
+}
+
+void ImageLog::remove(const AnyRow& key) {
+  if (auto found = rows_.find(key); found != rows_.entries().end()) drop(found);
+}
+
+void ImageLog::removeEnding(Clock::time_point when) {
+  while (!ending_.empty() && ending_.begin()->first <= when) drop(rows_.entries().find(std::string{ending_.begin()->second}));
+}
+
+void ImageLog::beginReading(const TableInfo& table) {
   ++reading_;
-  sweep_ = rows_.entries().begin();
+  read_ = &table;
 }
 
 bool ImageLog::removeGone(std::size_t most) {
-  for (; most > 0 && sweep_ != rows_.entries().end(); --most) {
-    if (sweep_->second.seenIn == reading_) {
-      ++sweep_;
-      continue;
-    }
-    writer_.remove(rows_.unpack(*sweep_));
-    sweep_ = rows_.erase(sweep_);
-  }
-  return sweep_ != rows_.entries().end();
+  if (read_) std::tie(sweep_, sweepEnd_) = rows_.of(*std::exchange(read_, nullptr));
+  for (; most > 0 && sweep_ != sweepEnd_; --most) sweep_ = sweep_->second.seenIn == reading_ ? std::next(sweep_) : drop(sweep_);
+  return sweep_ != sweepEnd_;
 }
 
 Status ImageLog::takeChunks() {

@@ -3,7 +3,9 @@
 // what differs.
 #pragma once
 
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "subagent/image_rows.h"
@@ -17,10 +19,15 @@ class ImageLog {
 
   /// A row is there as of now: tells it, unless it was told and only time has passed since. Errors: resourceUnavailable.
   Status observe(const AnyRow& row, Clock::time_point now);
-  /// From here on what is not observed any more counts as gone.
-  void beginReading();
-  /// Looks at the next `most` rows and tells of those that are gone; false when all have been looked at.
+  /// A row is not there any more: tells it when it was told to be there.
+  void remove(const AnyRow& key);
+  /// From here on what is not observed of this table any more counts as gone.
+  void beginReading(const TableInfo& table);
+  /// Looks at the next `most` rows of the table that is read, and tells of those that are gone; false when all have been looked at.
   bool removeGone(std::size_t most);
+  /// Tells of the rows that will have ended by themselves at `when` (at most nearEnd from now) as if they were gone.
+  void removeEnding(Clock::time_point when);
+  static constexpr std::chrono::minutes nearEnd{15};
 
   /// Makes everything that was told readable.
   Status flush();
@@ -33,7 +40,11 @@ class ImageLog {
   const image::Digest& digest() const { return rows_.digest(); }
 
  private:
+  using Place = ImageRows::Map::iterator;
   Status takeChunks();
+  void noteEnd(const Place& place, const AnyRow& row);
+  void forgetEnd(const Place& place);
+  Place drop(Place place);
 
   const TransferLimits& limits_;
   image::ChunkWriter writer_;
@@ -41,7 +52,11 @@ class ImageLog {
   std::uint64_t octets_ = 0;
   ImageRows rows_;
   std::uint32_t reading_ = 1;
-  ImageRows::Map::iterator sweep_;
+  // The table that is read; its sweep begins behind the reading.
+  const TableInfo* read_ = nullptr;
+  Place sweep_, sweepEnd_;
+  // Rows that end before long, and when.
+  std::set<std::pair<Clock::time_point, std::string_view>> ending_;
 };
 
 }  // namespace vmmig

@@ -5,16 +5,16 @@
 
 namespace vmmig {
 
-ImageRows::Entry& ImageRows::put(const AnyRow& row, Clock::time_point at) {
+ImageRows::Map::iterator ImageRows::put(const AnyRow& row, Clock::time_point at) {
   auto [place, isNew] = entries_.try_emplace(image::packKey(row));
   auto before = isNew ? std::nullopt : std::optional{unpack(*place)};
   place->second.octets = image::packRow(row, image::Form::full);
   place->second.at = at;
   // What a clock changes is not in the digest.
-  if (before && before->equals(row, Carry::exact)) return place->second;
+  if (before && before->equals(row, Carry::exact)) return place;
   if (before) digest_.remove(*before);
   digest_.add(row);
-  return place->second;
+  return place;
 }
 
 std::pair<ImageRows::Map::iterator, ImageRows::Map::iterator> ImageRows::of(const TableInfo& table) {

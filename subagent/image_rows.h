@@ -17,6 +17,7 @@ class ImageRows {
     Clock::time_point at;      // when its clock columns were true
     std::uint32_t seenIn = 0;  // the number of the reading that saw it last
     bool created = false;      // destination: made on the device by this transfer
+    Clock::time_point ends = Clock::time_point::max();  // source: when it goes by itself, if that is soon
   };
   /// By image::packKey, hence table after table. Iterators stay valid while others are put and erased.
   using Map = std::map<std::string, Entry>;
@@ -30,7 +31,7 @@ class ImageRows {
   Map::iterator find(const AnyRow& row) { return entries_.find(image::packKey(row)); }
 
   /// Adds it, or replaces the one of its key; what is known of that one besides its columns stays.
-  Entry& put(const AnyRow& row, Clock::time_point at);
+  Map::iterator put(const AnyRow& row, Clock::time_point at);
   void erase(const AnyRow& key);
   Map::iterator erase(Map::iterator at);
 

@@ -50,6 +50,7 @@ libsubagent_a_SOURCES += \
   subagent/linux_window_learning.cc subagent/linux_window_learning.h \
   subagent/memory_back_end.cc subagent/memory_back_end.h \
   subagent/memory_firewall.cc subagent/memory_firewall.h \
+  subagent/memory_follower.cc subagent/memory_follower.h \
   subagent/mapped_back_end.cc \
   subagent/name_map.cc subagent/name_map.h \
   subagent/resources.cc subagent/resources.h \
@@ -90,6 +91,7 @@ libsubagent_a_SOURCES += \
   subagent/transfer_source.cc subagent/transfer_source.h \
   subagent/transfer_store.cc subagent/transfer_store.h \
   subagent/transfer_text.cc subagent/transfer_text.h \
+  subagent/transfer_tracking.cc \
   subagent/transfer_undo.cc \
   subagent/transfer_limits.h \
   subagent/phase_manager.cc subagent/phase_manager.h \

@@ -6,6 +6,20 @@
 
 namespace vmmig {
 
+namespace {
+
+/// Those from `from` on.
+Status toCommon(const NameMap& map, std::vector<AnyRow>& rows, std::size_t from) {
+  for (auto i = from; i < rows.size(); ++i) {
+    auto common = map.toCommon(std::move(rows[i]));
+    if (!common) return failure(common.error());
+    rows[i] = std::move(*common);
+  }
+  return {};
+}
+
+}  // namespace
+
 class MappedBackEnd::Cursor final : public RowCursor {
  public:
   Cursor(std::unique_ptr<RowCursor> local, const NameMap& map) : local_(std::move(local)), map_(map) {}
@@ -14,16 +28,30 @@ class MappedBackEnd::Cursor final : public RowCursor {
     auto first = rows.size();
     auto more = local_->next(rows);
     if (!more) return more;
-    for (auto i = first; i < rows.size(); ++i) {
-      auto common = map_.toCommon(std::move(rows[i]));
-      if (!common) return failure(common.error());
-      rows[i] = std::move(*common);
-    }
+    if (auto mapped = toCommon(map_, rows, first); !mapped) return failure(mapped.error());
     return more;
   }
 
  private:
   std::unique_ptr<RowCursor> local_;
+  const NameMap& map_;
+};
+
+class MappedBackEnd::Follower final : public RowFollower {
+ public:
+  Follower(std::unique_ptr<RowFollower> local, const NameMap& map) : local_(std::move(local)), map_(map) {}
+
+  Result<bool> next(std::vector<AnyRow>& rows, std::vector<AnyRow>& gone) override {
+    auto firstRow = rows.size(), firstGone = gone.size();
+    auto more = local_->next(rows, gone);
+    if (!more) return more;
+    if (auto mapped = toCommon(map_, rows, firstRow); !mapped) return failure(mapped.error());
+    if (auto mapped = toCommon(map_, gone, firstGone); !mapped) return failure(mapped.error());
+    return more;
+  }
+
+ private:
+  std::unique_ptr<RowFollower> local_;
   const NameMap& map_;
 };
 
@@ -37,6 +65,10 @@ class MappedBackEnd::Table final : public TableBackEnd {
     return isConcerned_ ? std::make_unique<Cursor>(std::move(local), map_) : std::move(local);
   }
   Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) override;
+  std::unique_ptr<RowFollower> follow(const Vm& vm) override {
+    auto local = table_.follow(map_.toLocal(vm));
+    return local && isConcerned_ ? std::make_unique<Follower>(std::move(local), map_) : std::move(local);
+  }
   Status check(const Vm& vm, const AnyRow& row) override;
   bool moves(const AnyRow& row) const override { return table_.moves(map_.toLocal(row).value_or(row)); }
   InetAddress peerOf(const AnyRow& row) const override { return table_.peerOf(map_.toLocal(row).value_or(row)); }

@@ -3,6 +3,7 @@
 
 #include "mibs/acl_table.h"
 #include "mibs/counter_table.h"
+#include "subagent/memory_follower.h"
 #include "subagent/transfer_clock.h"
 
 namespace vmmig {
@@ -88,6 +89,12 @@ std::vector<AnyRow> MemoryTable::rowsOf(const Uuid& vm) {
 }
 
 std::unique_ptr<RowCursor> MemoryTable::read(const Vm& vm) { return cursorOver(rowsOf(vm.uuid)); }
+
+std::unique_ptr<RowFollower> MemoryTable::follow(const Vm& vm) {
+  // What packets change here, as on a real device, nothing tells.
+  if (isExchanged_) return nullptr;
+  return followerOver([this, uuid = vm.uuid] { return rowsOf(uuid); }, device_.now);
+}
 
 Result<std::optional<AnyRow>> MemoryTable::find(const Vm& vm, const AnyRow& key) {
   auto found = rows_.find(key.index());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/memory_tcp_table.h"
 
+#include "subagent/memory_follower.h"
+
 namespace vmmig {
 
 namespace {
@@ -12,10 +14,16 @@ std::string describe(const TcpConnRow& row) {
 
 }  // namespace
 
-std::unique_ptr<RowCursor> MemoryTcpTable::read(const Vm& vm) {
+std::vector<AnyRow> MemoryTcpTable::rowsOf(const Vm& vm) {
   std::vector<AnyRow> rows;
   for (auto& row : firewall_.rowsOf(vm)) rows.emplace_back(std::move(row));
-  return cursorOver(std::move(rows));
+  return rows;
+}
+
+std::unique_ptr<RowCursor> MemoryTcpTable::read(const Vm& vm) { return cursorOver(rowsOf(vm)); }
+
+std::unique_ptr<RowFollower> MemoryTcpTable::follow(const Vm& vm) {
+  return followerOver([this, vm] { return rowsOf(vm); }, device_.now);
 }
 
 Result<std::optional<AnyRow>> MemoryTcpTable::find(const Vm& vm, const AnyRow& key) {

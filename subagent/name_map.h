@@ -52,12 +52,14 @@ class MappedBackEnd final : public BackEnd {
   std::optional<Refusal> exchange(const Vm& vm, const Exchange& exchange) override;
   std::optional<Refusal> rehearse(const Vm& vm, const Exchange& exchange) override;
   Status block(const Vm& vm) override { return backEnd_->block(map_.toLocal(vm)); }
+  bool isSettled(const Uuid& vm) override { return backEnd_->isSettled(vm); }
   void unblock(const Uuid& vm) override { backEnd_->unblock(vm); }
   bool isBlocked(const Uuid& vm) const override { return backEnd_->isBlocked(vm); }
 
  private:
   class Table;
   class Cursor;
+  class Follower;
   /// An exchange in local names.
   struct Local {
     std::vector<AnyRow> remove, create;

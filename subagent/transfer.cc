@@ -90,25 +90,30 @@ void Transfer::start(Task<> task) {
 Task<Status> Transfer::forEachRow(unsigned work, Visitor visit, Tables tables) {
   for (auto* table : backEnd().tables()) {
     if (tables != Tables::all && table->isExchanged() != (tables == Tables::exchanged)) continue;
-    auto cursor = table->read(vm_);
-    std::vector<AnyRow> rows;
-    for (;;) {
-      rows.clear();
-      auto more = cursor->next(rows);
-      if (!more) co_return failure(more.error());
-      if (!*more) break;
-      // A batch is as large as the device likes.
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        if (auto visited = visit(*table, rows[i]); !visited) co_return visited;
-        if ((i + 1) % context_->limits.sliceRows != 0) continue;
-        co_await nextTurn(loop());
-        if (!isCurrent(work)) co_return Status{};
-      }
+    auto read = co_await forEachRowOf(work, *table, visit);
+    if (!read || !isCurrent(work)) co_return read;
+  }
+  co_return Status{};
+}
+
+Task<Status> Transfer::forEachRowOf(unsigned work, TableBackEnd& table, Visitor visit) {
+  auto cursor = table.read(vm_);
+  std::vector<AnyRow> rows;
+  for (;;) {
+    rows.clear();
+    auto more = cursor->next(rows);
+    if (!more) co_return failure(more.error());
+    if (!*more) co_return Status{};
+    // A batch is as large as the device likes.
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (auto visited = visit(table, rows[i]); !visited) co_return visited;
+      if ((i + 1) % context_->limits.sliceRows != 0) continue;
       co_await nextTurn(loop());
       if (!isCurrent(work)) co_return Status{};
     }
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return Status{};
   }
-  co_return Status{};
 }
 
 Task<Status> Transfer::readRows(unsigned work, Tables tables, std::vector<AnyRow>& rows) {

@@ -95,6 +95,8 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   /// All rows of the VM on this device, in slices. Ends early when `visit` or reading fails, or the work is no longer current:
   /// the caller asks isCurrent() first.
   Task<Status> forEachRow(unsigned work, Visitor visit, Tables tables = Tables::all);
+  /// The same, of one table.
+  Task<Status> forEachRowOf(unsigned work, TableBackEnd& table, Visitor visit);
   /// The same, into `rows`, which must outlive the task.
   Task<Status> readRows(unsigned work, Tables tables, std::vector<AnyRow>& rows);
   /// TableBackEnd::forget() of each.

@@ -161,7 +161,7 @@ void DestinationTransfer::readBack(TableBackEnd& table, const AnyRow& row, Diffe
   if (!rows().unpack(*found).equals(row, Carry::exact) && difference.altered++ == 0)
     difference.example = describe(row) + " is there with other values";
   // From here on the entry is what is really there, and what signs of life are measured from.
-  rows().put(row, Clock::now()).seenIn = reading_;
+  rows().put(row, Clock::now())->second.seenIn = reading_;
 }
 
 Status DestinationTransfer::judge(const Difference& difference) const {

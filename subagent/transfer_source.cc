@@ -2,17 +2,13 @@
 #include "subagent/transfer_source.h"
 
 #include "common/log.h"
-#include "subagent/transfer_clock.h"
 
 namespace vmmig {
 
-namespace {
-// A row that is about to go by itself would be gone before it is made at the destination.
-constexpr std::int64_t leastLifeSeconds = 3;
-}  // namespace
-
 SourceTransfer::SourceTransfer(std::shared_ptr<TransferContext> context, const Uuid& uuid)
     : Transfer(std::move(context), uuid, TransferRole::source) {}
+
+SourceTransfer::~SourceTransfer() { stopFollowing(); }
 
 Status SourceTransfer::permits(TransferAdmin wanted) const {
   auto now = row_.operStatus;
@@ -43,6 +39,7 @@ Status SourceTransfer::permitsClaim() const {
 
 void SourceTransfer::begin() {
   auto work = beginWork();
+  stopFollowing();
   backEnd().unblock(row_.uuid);
   vm_ = context().registry.get(row_.uuid);
   vm_.presence = VmPresence::leaving;
@@ -83,58 +80,9 @@ void SourceTransfer::keepRows(TransferOper status, std::string error) {
   finish(status, std::move(error));
 }
 
-void SourceTransfer::dropImage() { log_.reset(); }
-
-Task<> SourceTransfer::track(unsigned work) {
-  co_await nextTurn(loop());
-  if (!isCurrent(work)) co_return;
-  auto told = co_await tellRows(work);
-  if (!isCurrent(work)) co_return;
-  if (told) told = log_->flush();
-  if (!told) co_return keepRows(TransferOper::failed, "the VM's rows cannot be read: " + told.error().text);
-  showImage();
-}
-
-Task<Status> SourceTransfer::tellRows(unsigned work) {
-  Visitor tell = [this](TableBackEnd& table, const AnyRow& row) -> Status {
-    auto life = remainingLifeSeconds(row);
-    if (!table.moves(row) || (life && *life <= leastLifeSeconds)) return {};
-    auto told = log_->observe(row, Clock::now());
-    showImage();
-    return told;
-  };
-  return forEachRow(work, std::move(tell));
-}
-
-Task<> SourceTransfer::freeze(unsigned work) {
-  co_await nextTurn(loop());
-  if (!isCurrent(work)) co_return;
-  if (auto blocked = backEnd().block(vm_); !blocked)
-    co_return keepRows(TransferOper::failed, "the VM's traffic cannot be blocked: " + blocked.error().text);
-  row_.blockedTime = nowUtc();
-  log_->beginReading();
-  auto told = co_await tellRows(work);
-  if (!isCurrent(work)) co_return;
-  row_.lastReadTime = nowUtc();
-  if (told) {
-    told = co_await tellGone(work);
-    if (!isCurrent(work)) co_return;
-  }
-  if (!told) co_return keepRows(TransferOper::failed, "the VM's rows cannot be read: " + told.error().text);
-  row_.complete = true;
-  row_.digest.value = log_->digest().octets();
-  showImage();
-  row_.operStatus = TransferOper::frozen;
-  log::info(label() + " is frozen with " + std::to_string(row_.rows) + " rows");
-  notify();
-}
-
-Task<Status> SourceTransfer::tellGone(unsigned work) {
-  while (log_->removeGone(context().limits.sliceRows)) {
-    co_await nextTurn(loop());
-    if (!isCurrent(work)) co_return Status{};
-  }
-  co_return log_->end();
+void SourceTransfer::dropImage() {
+  stopFollowing();
+  log_.reset();
 }
 
 void SourceTransfer::showImage() {

@@ -15,6 +15,7 @@ namespace vmmig {
 class SourceTransfer final : public Transfer {
  public:
   SourceTransfer(std::shared_ptr<TransferContext> context, const Uuid& uuid);
+  ~SourceTransfer() override;
 
   Status permits(TransferAdmin wanted) const override;
   Status permitsClaim() const override;
@@ -25,17 +26,35 @@ class SourceTransfer final : public Transfer {
   void takeChunk(std::uint32_t, const std::string&) override {}
 
  private:
+  struct Followed {
+    TableBackEnd* table;
+    std::unique_ptr<RowFollower> follower;  // none: the table is read as a whole in the stop
+    bool isRead = false;                    // the log has what the follower's changes come on top of
+  };
+
   void begin() override;
   void obey(TransferAdmin wanted) override;
   void resume() override;
   void onDeadline() override;
   void dropImage() override;
 
+  // While the VM runs, and its last read (transfer_tracking.cc).
   Task<> track(unsigned work);
   Task<> freeze(unsigned work);
+  void startFollowing();
+  void stopFollowing();
+  /// Tells what has changed every now and then.
+  void followSoon(unsigned work);
+  Task<> followOnce(unsigned work);
+  /// Brings the log up to what the table has now: all of it, or what has changed.
+  Task<Status> update(unsigned work, Followed& followed);
+  Task<Status> readTable(unsigned work, Followed& followed);
+  Task<Status> updateAll(unsigned work);
+  Task<Status> tellChanges(unsigned work, Followed& followed);
+  Status tell(TableBackEnd& table, const AnyRow& row);
+  Task<Status> waitSettled(unsigned work);
+
   Task<> release(unsigned work);
-  Task<Status> tellRows(unsigned work);
-  Task<Status> tellGone(unsigned work);
   Task<Status> deleteRows(unsigned work);
   Task<Status> deleteExchanged(unsigned work);
   /// Not those that belong to a VM that stays as well.
@@ -48,6 +67,8 @@ class SourceTransfer final : public Transfer {
   void showImage();
 
   std::unique_ptr<ImageLog> log_;
+  std::vector<Followed> followed_;
+  std::optional<EventLoop::TimerId> followTimer_;
 };
 
 }  // namespace vmmig

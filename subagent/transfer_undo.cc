@@ -157,7 +157,7 @@ Task<Status> DestinationTransfer::lookForLife(unsigned work, bool& alive) {
 Task<Status> DestinationTransfer::adoptPresent(unsigned work) {
   if (isCreatedKnown_) co_return Status{};
   Visitor adopt = [this](TableBackEnd&, const AnyRow& row) -> Status {
-    rows().put(row, Clock::now()).created = true;
+    rows().put(row, Clock::now())->second.created = true;
     return {};
   };
   auto read = co_await forEachRow(work, std::move(adopt));

@@ -335,7 +335,7 @@ TEST(ImageLog, TellsOfClocksOnlyWhenMoreThanTimeHasPassed) {
   auto toldBy = [&](std::uint32_t timeout, std::uint32_t idle, Clock::duration later) {
     row.timeout = timeout;
     row.idleTime = idle;
-    log.beginReading();
+    log.beginReading(TableOf<TcpConnRow>::info);
     EXPECT_TRUE(log.observe(AnyRow{row}, start + later));
     auto before = log.chunks().size();
     EXPECT_TRUE(log.flush());

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a source does while its VM runs, and in the stop: reads every table once, then tells only what changes, so that the last
+// read costs what changed last and not what there is. A table that cannot be followed is read again in the stop.
+#include "common/log.h"
+#include "subagent/transfer_clock.h"
+#include "subagent/transfer_source.h"
+
+namespace vmmig {
+
+namespace {
+
+// A row that is about to go by itself would be gone before it is made at the destination.
+constexpr std::chrono::seconds leastLife{3};
+// Changes are told that often, unless telling them takes so long that it would keep the device busy.
+constexpr std::chrono::milliseconds followInterval{200};
+constexpr int restAfterWork = 9;
+// How often it is asked whether packets under way are through; they take milliseconds.
+constexpr std::chrono::microseconds settleInterval{500};
+
+}  // namespace
+
+void SourceTransfer::startFollowing() {
+  stopFollowing();
+  // Ahead of the reading: what changes behind it is told again.
+  for (auto* table : backEnd().tables()) followed_.push_back({table, table->follow(vm_)});
+}
+
+void SourceTransfer::stopFollowing() {
+  followed_.clear();
+  if (followTimer_) loop().cancel(*followTimer_);
+  followTimer_.reset();
+}
+
+Task<> SourceTransfer::track(unsigned work) {
+  co_await nextTurn(loop());
+  if (!isCurrent(work)) co_return;
+  startFollowing();
+  Status told;
+  for (auto& each : followed_) {
+    if (told) told = co_await readTable(work, each);
+    if (!isCurrent(work)) co_return;
+  }
+  if (told) told = log_->flush();
+  if (!told) co_return keepRows(TransferOper::failed, "the VM's rows cannot be read: " + told.error().text);
+  showImage();
+  followSoon(work);
+}
+
+void SourceTransfer::followSoon(unsigned work) {
+  followTimer_ = loop().after(followInterval, [this, work] {
+    followTimer_.reset();
+    if (isCurrent(work)) start(followOnce(work));
+  });
+}
+
+Task<> SourceTransfer::followOnce(unsigned work) {
+  Status told;
+  for (auto& each : followed_) {
+    if (!each.follower) continue;
+    if (told) told = co_await update(work, each);
+    if (!isCurrent(work)) co_return;
+  }
+  if (told) told = log_->flush();
+  if (!told) co_return keepRows(TransferOper::failed, "the VM's rows cannot be read: " + told.error().text);
+  showImage();
+  followSoon(work);
+}
+
+Status SourceTransfer::tell(TableBackEnd& table, const AnyRow& row) {
+  auto life = remainingLifeSeconds(row);
+  if (!table.moves(row) || (life && std::chrono::seconds{*life} <= leastLife)) {
+    log_->remove(row);
+    return {};
+  }
+  auto told = log_->observe(row, Clock::now());
+  showImage();
+  return told;
+}
+
+Task<Status> SourceTransfer::readTable(unsigned work, Followed& followed) {
+  log_->beginReading(followed.table->table());
+  Visitor visit = [this](TableBackEnd& table, const AnyRow& row) { return tell(table, row); };
+  auto read = co_await forEachRowOf(work, *followed.table, std::move(visit));
+  if (!isCurrent(work) || !read) co_return read;
+  while (log_->removeGone(context().limits.sliceRows)) {
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return Status{};
+  }
+  followed.isRead = true;
+  co_return Status{};
+}
+
+Task<Status> SourceTransfer::update(unsigned work, Followed& followed) {
+  return followed.follower && followed.isRead ? tellChanges(work, followed) : readTable(work, followed);
+}
+
+Task<Status> SourceTransfer::tellChanges(unsigned work, Followed& followed) {
+  std::vector<AnyRow> rows, gone;
+  for (bool isMore = true; isMore;) {
+    rows.clear();
+    gone.clear();
+    auto more = followed.follower->next(rows, gone);
+    if (!more) {
+      log::notice(label() + ": all rows of " + std::string{followed.table->table().name} +
+                  " are read again: " + more.error().text);
+      co_return co_await readTable(work, followed);
+    }
+    for (const auto& row : rows)
+      if (auto told = tell(*followed.table, row); !told) co_return told;
+    for (const auto& key : gone) log_->remove(key);
+    isMore = *more;
+    if (!isMore) break;
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return Status{};
+  }
+  co_return Status{};
+}
+
+Task<Status> SourceTransfer::updateAll(unsigned work) {
+  for (auto& each : followed_) {
+    auto told = co_await update(work, each);
+    if (!told || !isCurrent(work)) co_return told;
+  }
+  co_return Status{};
+}
+
+Task<Status> SourceTransfer::waitSettled(unsigned work) {
+  while (!backEnd().isSettled(row_.uuid)) {
+    co_await sleepFor(loop(), settleInterval);
+    if (!isCurrent(work)) co_return Status{};
+  }
+  co_return Status{};
+}
+
+Task<> SourceTransfer::freeze(unsigned work) {
+  co_await nextTurn(loop());
+  if (!isCurrent(work)) co_return;
+  if (auto blocked = backEnd().block(vm_); !blocked)
+    co_return keepRows(TransferOper::failed, "the VM's traffic cannot be blocked: " + blocked.error().text);
+  row_.blockedTime = nowUtc();
+  // Frozen before all had been read once.
+  if (followed_.empty()) startFollowing();
+  // Nearly all of it now, so that the manager can fetch it while packets under way come through; then what those changed.
+  Status told;
+  for (auto& each : followed_) {
+    if (told && each.follower) told = co_await update(work, each);
+    if (!isCurrent(work)) co_return;
+  }
+  if (told) told = log_->flush();
+  showImage();
+  if (told) told = co_await waitSettled(work);
+  if (!isCurrent(work)) co_return;
+  if (told) told = co_await updateAll(work);
+  if (!isCurrent(work)) co_return;
+  row_.lastReadTime = nowUtc();
+  if (told) {
+    log_->removeEnding(Clock::now() + leastLife);
+    told = log_->end();
+  }
+  if (!told) co_return keepRows(TransferOper::failed, "the VM's rows cannot be read: " + told.error().text);
+  stopFollowing();
+  row_.complete = true;
+  row_.digest.value = log_->digest().octets();
+  showImage();
+  row_.operStatus = TransferOper::frozen;
+  log::info(label() + " is frozen with " + std::to_string(row_.rows) + " rows");
+  notify();
+}
+
+}  // namespace vmmig
