@@ -116,6 +116,8 @@ class BackEnd {
   /// Could it be, as far as the device can tell without doing it? A policy of which pieces are missing is left out. Changes nothing.
   virtual std::optional<Refusal> rehearse(const Vm& vm, const Exchange& exchange) = 0;
 
+  /// The VM will be blocked soon: what takes long is done now, while it runs. Undone by unblock().
+  virtual void prepareBlock(const Vm&) {}
   /// Stops the VM's traffic ahead of connection tracking: once isSettled(), no packet of the VM changes any row until unblock(), on
   /// its translated addresses neither. Ends by itself with this process, however it ends. Blocking twice is blocking once.
   virtual Status block(const Vm& vm) = 0;

@@ -38,8 +38,10 @@ class LinuxBackEnd final : public BackEnd {
     return vmmig::rehearse(*nft_, exchanged_, vm, exchange);
   }
 
+  void prepareBlock(const Vm& vm) override { block_.prepare(vm); }
   Status block(const Vm& vm) override { return block_.block(vm); }
   void unblock(const Uuid& vm) override { block_.unblock(vm); }
+  bool isSettled(const Uuid& vm) override { return block_.isSettled(vm); }
   bool isBlocked(const Uuid& vm) const override { return block_.isBlocked(vm); }
 
  private:
@@ -52,6 +54,7 @@ class LinuxBackEnd final : public BackEnd {
 
   LinuxOptions options_;
   std::unique_ptr<Nft> nft_;
+  ConntrackEvents events_;
   LinuxTcpConnTable tcpConns_;
   LinuxFlowTable flows_;
   LinuxExpectTable expectations_;
@@ -72,11 +75,14 @@ Nft openNft() {
 LinuxBackEnd::LinuxBackEnd(LinuxOptions options)
     : options_(std::move(options)),
       nft_(std::make_unique<Nft>(openNft())),
+      events_(options_.loop),
       tcpConns_(conntrack(), options_.loop, options_.hasWindows),
       flows_(conntrack()),
-      block_(translatedInboundOf),
+      block_(events_, translatedInboundOf),
       // Masters ahead of what is expected behind them.
       tables_{&tcpConns_, &flows_, &expectations_} {
+  // 2 (the default) lets entries that began while nobody listened end without a word.
+  if (conntrackSysctl("events") == 2u) setConntrackSysctl("events", 1);
   // Now: the first base chain of a hook takes the kernel up to 100 ms, which a stopped VM should not wait for.
   if (auto status = block_.ensure(); !status) blockText_ = status.error().text;
   addDhcpBindings();
@@ -88,7 +94,7 @@ LinuxBackEnd::LinuxBackEnd(LinuxOptions options)
 }
 
 ConntrackDevice LinuxBackEnd::conntrack() {
-  return {[this] { return maxRows(); }, [this] { return rows(); }, [this] { return block_.stands(); }};
+  return {[this] { return maxRows(); }, [this] { return rows(); }, [this] { return block_.stands(); }, &events_};
 }
 
 template <class Table, class... Arguments>

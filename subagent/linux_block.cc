@@ -99,12 +99,9 @@ std::pair<std::string, std::string> inboundElement(const InboundTuple& inbound) 
           protocol + " . " + from + " . " + std::to_string(source.port) + " . " + to + " . " + std::to_string(destination.port)};
 }
 
-/// A packet that was behind the hook when the rule came is through when every CPU has left its read-side critical section.
-void waitForPacketsUnderWay() {
-  if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0)
-    log::warning("membarrier(2) fails (" + errnoText(errno) +
-                 "): a packet that was under way when a VM was blocked may still change its connections");
-}
+/// A packet that was behind the hook when the rule came is through when every CPU has left its read-side critical section. That
+/// takes the kernel 8 to 16 ms, hence in a thread of its own.
+bool waitForPacketsUnderWay() { return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0; }
 
 }  // namespace
 
@@ -182,8 +179,38 @@ Status LinuxBlock::change(const char* verb, const std::vector<Element>& elements
   return commands.empty() ? Status{} : run(commands);
 }
 
+Status LinuxBlock::Prepared::begin(const Translated& translated) {
+  if (auto added = events_.add(*this, vm_.addresses); !added) return added;
+  auto present = translated(vm_);
+  if (!present) return failure(present.error());
+  tuples_.insert(present->begin(), present->end());
+  return {};
+}
+
+void LinuxBlock::Prepared::touched(const ConntrackEntry& entry) {
+  if (auto tuple = translatedInbound(entry.wire, vm_)) tuples_.insert(*tuple);
+}
+
+std::optional<std::vector<InboundTuple>> LinuxBlock::Prepared::tuples() {
+  events_.drain();
+  if (isLost_) return std::nullopt;
+  return std::vector<InboundTuple>{tuples_.begin(), tuples_.end()};
+}
+
+void LinuxBlock::prepare(const Vm& vm) {
+  auto prepared = std::make_unique<Prepared>(events_, vm);
+  // If it cannot be, block() reads them all.
+  if (prepared->begin(translated_)) prepared_[vm.uuid] = std::move(prepared);
+}
+
+Result<std::vector<InboundTuple>> LinuxBlock::translatedOf(const Vm& vm) {
+  if (auto prepared = prepared_.find(vm.uuid); prepared != prepared_.end())
+    if (auto tuples = prepared->second->tuples()) return *std::move(tuples);
+  return translated_(vm);
+}
+
 Status LinuxBlock::addTranslated(const Vm& vm) {
-  auto tuples = translated_(vm);
+  auto tuples = translatedOf(vm);
   if (!tuples) return failure(tuples.error());
   std::vector<Element> elements;
   for (const auto& tuple : *tuples) elements.push_back(inboundElement(tuple));
@@ -207,8 +234,20 @@ Status LinuxBlock::block(const Vm& vm) {
     unblock(vm.uuid);
     return failure("the translated connections of VM " + vm.label() + " cannot be blocked: " + status.error().text);
   }
-  waitForPacketsUnderWay();
+  prepared_.erase(vm.uuid);
+  settling_[vm.uuid] = std::async(std::launch::async, waitForPacketsUnderWay);
   return {};
+}
+
+bool LinuxBlock::isSettled(const Uuid& vm) {
+  auto settling = settling_.find(vm);
+  if (settling == settling_.end()) return true;
+  if (settling->second.wait_for(std::chrono::seconds{0}) != std::future_status::ready) return false;
+  if (!settling->second.get())
+    log::warning("membarrier(2) fails: a packet that was under way when VM " + toString(vm) +
+                 " was blocked may still change its connections");
+  settling_.erase(settling);
+  return true;
 }
 
 bool LinuxBlock::isNeeded(const Element& element) const {
@@ -228,6 +267,8 @@ void LinuxBlock::rebuild() {
 }
 
 void LinuxBlock::unblock(const Uuid& vm) {
+  prepared_.erase(vm);
+  settling_.erase(vm);
   auto found = blocked_.find(vm);
   if (found == blocked_.end()) return;
   auto elements = std::move(found->second);

@@ -4,11 +4,14 @@
 #pragma once
 
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "subagent/linux_conntrack_events.h"
 #include "subagent/linux_conntrack_tuples.h"
 
 struct nft_ctx;
@@ -21,14 +24,19 @@ bool hasNetAdmin();
 class LinuxBlock {
  public:
   using Translated = std::function<Result<std::vector<InboundTuple>>(const Vm&)>;
-  /// `translated` tells how packets from outside reach the VM behind a translation.
-  explicit LinuxBlock(Translated translated) : translated_(std::move(translated)) {}
+  /// `translated` tells how packets from outside reach the VM behind a translation, by reading all entries; `events` tell what
+  /// comes behind that. They outlive the block.
+  LinuxBlock(ConntrackEvents& events, Translated translated) : events_(events), translated_(std::move(translated)) {}
 
   /// Makes the table when it does not stand yet, and the one for bridges when there is a bridge.
   Status ensure();
   bool stands() const { return context_ && !lacksBridges_; }
 
+  /// Lists what is translated now, and follows it, so that block() need not.
+  void prepare(const Vm& vm);
+  /// A packet that is under way changes nothing any more once isSettled().
   Status block(const Vm& vm);
+  bool isSettled(const Uuid& vm);
   void unblock(const Uuid& vm);
   bool isBlocked(const Uuid& vm) const { return blocked_.contains(vm); }
   /// Is it a MAC (6 octets) or an address of a VM that is blocked?
@@ -44,13 +52,36 @@ class LinuxBlock {
   Status run(const std::string& commands);
   Status change(const char* verb, const std::vector<Element>& elements);
   Status addTranslated(const Vm& vm);
+  Result<std::vector<InboundTuple>> translatedOf(const Vm& vm);
   Status ensureBridges();
   void addBridged(const Vm& vm, std::vector<Element>& elements) const;
   bool isNeeded(const Element& element) const;
   /// When an element cannot be taken out: lets the table die and makes another for the VMs that stay blocked.
   void rebuild();
 
+  /// The translated connections of a VM that is about to be blocked.
+  class Prepared final : public ConntrackEvents::Listener {
+   public:
+    Prepared(ConntrackEvents& events, const Vm& vm) : events_(events), vm_(vm) {}
+    ~Prepared() override { events_.remove(*this); }
+    Status begin(const Translated& translated);
+    /// Nothing when some may be missing.
+    std::optional<std::vector<InboundTuple>> tuples();
+
+   private:
+    void touched(const ConntrackEntry& entry) override;
+    void lost(const std::string&) override { isLost_ = true; }
+    ConntrackEvents& events_;
+    Vm vm_;
+    std::set<InboundTuple> tuples_;  // those that have gone are still among them
+    bool isLost_ = false;
+  };
+
+  ConntrackEvents& events_;
   Translated translated_;
+  std::map<Uuid, std::unique_ptr<Prepared>> prepared_;
+  // The wait for packets under way; it says whether it could be waited.
+  std::map<Uuid, std::future<bool>> settling_;
   std::unique_ptr<nft_ctx, Free> context_;  // owns the table
   bool isBridging_ = false;                 // the table for bridges stands
   bool lacksBridges_ = false;               // it is needed, and cannot be made

@@ -133,9 +133,8 @@ void putAllSeqAdj(nlmsghdr* message, const TcpConnRow& row) {
 
 Result<std::optional<TcpConnRow>> rowFromMessage(const nlmsghdr* message, const Vm& vm, const TcpTimeouts& timeouts) {
   Attributes entry{message};
-  Attributes original{entry[CTA_TUPLE_ORIG]};
-  if (protocolOf(original) != IPPROTO_TCP) return std::nullopt;
-  WireTuples wire{IPPROTO_TCP, {tupleFrom(original, IPPROTO_TCP), tupleFrom(Attributes{entry[CTA_TUPLE_REPLY]}, IPPROTO_TCP)}};
+  auto wire = wireTuplesOf(entry);
+  if (wire.protocol != IPPROTO_TCP) return std::nullopt;
   auto opener = openerFor(vm, wire.tuples);
   if (!opener) return std::nullopt;
   if (auto status = checkTellable(entry, wire, vm); !status) return failure(status.error());

@@ -12,12 +12,6 @@ namespace {
 // The kernel rehashes long before a bucket has that many.
 constexpr std::size_t longestBucket = 32;
 
-template <class Row>
-bool isSameKey(const Row& a, const Row& b) {
-  return a.localPort == b.localPort && a.remPort == b.remPort && a.zone == b.zone && protocolOf(a) == protocolOf(b) &&
-         a.remAddress == b.remAddress && a.localAddress == b.localAddress;
-}
-
 }  // namespace
 
 template <class Row>

@@ -55,6 +55,17 @@ Result<std::vector<int>> ConntrackRequests::run() {
   return codes;
 }
 
+Status ConntrackRequests::ask(const NetlinkBatch::TakeAnswer& take) {
+  auto netlink = socket();
+  if (!netlink) {
+    batch_.clear();
+    return failure(netlink.error());
+  }
+  auto asked = batch_.ask(**netlink, take);
+  if (!asked) socket_.reset();
+  return asked;
+}
+
 Result<int> ConntrackRequests::get(const nlmsghdr* request, const TakeMessage& take) {
   auto netlink = socket();
   if (!netlink) return failure(netlink.error());
@@ -135,7 +146,7 @@ Result<std::vector<InboundTuple>> translatedInboundOf(const Vm& vm) {
     if (!started) return failure(started.error());
     for (bool isMore = true; isMore;) {
       auto more = dump.next([&](const nlmsghdr* message) -> Status {
-        if (auto tuple = translatedInbound(message, vm)) result.push_back(*tuple);
+        if (auto tuple = translatedInbound(wireTuplesOf(Attributes{message}), vm)) result.push_back(*tuple);
         return {};
       });
       if (!more) return failure(more.error());

@@ -20,6 +20,8 @@ class ConntrackRequests {
   NetlinkBatch& batch() { return batch_; }
   /// NetlinkBatch::run(). An Error: the answer is lost, and with it what became of each request. The next run has a fresh socket.
   Result<std::vector<int>> run();
+  /// NetlinkBatch::ask(), with a fresh socket after an Error.
+  Status ask(const NetlinkBatch::TakeAnswer& take);
   /// Asks for entries that one key names; 0, or the kernel's errno when there is none.
   Result<int> get(const nlmsghdr* request, const TakeMessage& take);
 

@@ -69,6 +69,47 @@ Result<std::optional<AnyRow>> LinuxConntrackTable<Row>::find(const Vm& vm, const
 }
 
 template <class Row>
+Result<std::vector<std::optional<AnyRow>>> LinuxConntrackTable<Row>::findAll(const Vm& vm, std::span<const Row> keys) {
+  auto& batch = requests_.batch();
+  for (const auto& key : keys) {
+    auto* request = batch.begin(IPCTNL_MSG_CT_GET, 0, familyOf(key));
+    putKey(request, key);
+    batch.finish(request);
+  }
+  std::vector<Row> present;
+  std::vector<std::size_t> places;
+  Status taken;
+  auto asked = requests_.ask([&, parse = parser(vm)](std::size_t at, const nlmsghdr* answer, int error) {
+    if (!answer && error != ENOENT && taken)
+      taken = failure("cannot look up " + describe(vm, keys[at]) + ": " + errnoText(error));
+    if (!answer) return;
+    auto row = parse(answer);
+    if (!row && taken) taken = failure(row.error());
+    // The same entry seen from the other end is another row's.
+    if (!row || !*row || !isSameKey(**row, keys[at])) return;
+    show(**row);
+    present.push_back(std::move(**row));
+    places.push_back(at);
+  });
+  if (!asked) return failure(asked.error());
+  if (!taken) return failure(taken.error());
+  if (auto completed = complete(present); !completed) return failure(completed.error());
+  std::vector<std::optional<AnyRow>> result(keys.size());
+  for (std::size_t i = 0; i < places.size(); ++i) result[places[i]] = AnyRow{std::move(present[i])};
+  return result;
+}
+
+template <class Row>
+std::unique_ptr<RowFollower> LinuxConntrackTable<Row>::follow(const Vm& vm) {
+  if (!device_.events) return nullptr;
+  auto follower =
+      ConntrackFollower<Row>::begin(*device_.events, vm, [this, vm](std::span<const Row> keys) { return findAll(vm, keys); });
+  if (follower) return std::move(*follower);
+  log::notice("VM " + vm.label() + " cannot be followed, and its connections are read in the stop: " + follower.error().text);
+  return nullptr;
+}
+
+template <class Row>
 Status LinuxConntrackTable<Row>::check(const Vm& vm, const AnyRow& any) {
   const auto& row = any.as<Row>();
   if (auto status = checkRow(vm, row); !status) return status;
@@ -213,10 +254,13 @@ LinuxTcpConnTable::LinuxTcpConnTable(ConntrackDevice device, EventLoop* loop, bo
 }
 
 std::vector<CheckRow> LinuxTcpConnTable::checks() {
-  constexpr const char* remedy = "give vmmigd CAP_BPF, CAP_PERFMON and /dev/net/tun, and the kernel BTF; until then a forged packet "
-                                 "can be taken for a moved connection's first";
-  if (!windows_) return {finding("windows", Health::degraded, "sequence numbers cannot be read: " + windows_.error().text, remedy)};
-  if (!priming_) return {finding("windows", Health::degraded, "sequence numbers cannot be set: " + priming_.error().text, remedy)};
+  constexpr const char* remedy =
+      "give vmmigd CAP_BPF, CAP_PERFMON and /dev/net/tun, and the kernel BTF; until then a forged packet "
+      "can be taken for a moved connection's first";
+  if (!windows_)
+    return {finding("windows", Health::degraded, "sequence numbers cannot be read: " + windows_.error().text, remedy)};
+  if (!priming_)
+    return {finding("windows", Health::degraded, "sequence numbers cannot be set: " + priming_.error().text, remedy)};
   return {finding("windows", Health::up, "sequence numbers are read and set")};
 }
 
@@ -269,7 +313,8 @@ void LinuxTcpConnTable::settle(std::span<const TcpConnRow> rows, const std::vect
     putUpdate(message, asMade(row), row, timeouts());
     batch.finish(message);
   }
-  if (auto codes = requests_.run(); !codes) log::warning("connections may have another state than their rows: " + codes.error().text);
+  if (auto codes = requests_.run(); !codes)
+    log::warning("connections may have another state than their rows: " + codes.error().text);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (primed[i]) continue;
     log::notice("TCP connection " + toString(rows[i].localAddress) + " port " + std::to_string(rows[i].localPort) + " with " +
@@ -282,7 +327,8 @@ void LinuxTcpConnTable::settle(std::span<const TcpConnRow> rows, const std::vect
     learning_->begin(rows[i]);
   }
   if (batch.size() > 0)
-    if (auto codes = requests_.run(); !codes) log::warning("connections may be too strict for their peers: " + codes.error().text);
+    if (auto codes = requests_.run(); !codes)
+      log::warning("connections may be too strict for their peers: " + codes.error().text);
 }
 
 void LinuxTcpConnTable::going(const AnyRow& key) {

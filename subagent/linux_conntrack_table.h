@@ -5,6 +5,7 @@
 
 #include "common/event_loop.h"
 #include "subagent/linux_conntrack_cursor.h"
+#include "subagent/linux_conntrack_follower.h"
 #include "subagent/linux_sysctl.h"
 #include "subagent/linux_tcp_priming.h"
 #include "subagent/linux_tcp_windows.h"
@@ -18,6 +19,8 @@ struct ConntrackDevice {
   std::function<std::uint32_t()> rows;
   /// Does the kernel keep labels here (the nft table that asks for them stands)?
   std::function<bool()> keepsLabels;
+  /// Outlives the table's followers.
+  ConntrackEvents* events = nullptr;
 };
 
 template <class Row>
@@ -28,6 +31,7 @@ class LinuxConntrackTable : public ConntrackTable {
   const TableInfo& table() const final { return TableOf<Row>::info; }
   std::unique_ptr<RowCursor> read(const Vm& vm) final;
   Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) final;
+  std::unique_ptr<RowFollower> follow(const Vm& vm) final;
   Status check(const Vm& vm, const AnyRow& row) final;
   InetAddress peerOf(const AnyRow& row) const final { return row.as<Row>().remAddress; }
   BatchResult create(const Vm& vm, std::span<const AnyRow> rows) final;
@@ -55,6 +59,8 @@ class LinuxConntrackTable : public ConntrackTable {
   std::string describeRow(const Vm& vm, const AnyRow& row) const final { return describe(vm, row.as<Row>()); }
   Error createError(const Vm& vm, const AnyRow& row, int code) const final;
   Result<std::optional<Row>> findAsMade(const Vm& vm, const Row& key);
+  /// At most NetlinkBatch::capacity of them.
+  Result<std::vector<std::optional<AnyRow>>> findAll(const Vm& vm, std::span<const Row> keys);
   Status update(const Vm& vm, const Row& before, const Row& after);
 
   ConntrackDevice device_;

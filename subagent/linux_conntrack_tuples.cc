@@ -107,10 +107,13 @@ void putTuples(nlmsghdr* message, const WireTuples& wire) {
          isIcmp(wire.protocol) ? reply.source.port : reply.destination.port);
 }
 
-std::optional<InboundTuple> translatedInbound(const nlmsghdr* message, const Vm& vm) {
-  Attributes entry{message}, original{entry[CTA_TUPLE_ORIG]};
+WireTuples wireTuplesOf(const Attributes& entry) {
+  Attributes original{entry[CTA_TUPLE_ORIG]};
   auto protocol = protocolOf(original);
-  WireTuples wire{protocol, {tupleFrom(original, protocol), tupleFrom(Attributes{entry[CTA_TUPLE_REPLY]}, protocol)}};
+  return {protocol, {tupleFrom(original, protocol), tupleFrom(Attributes{entry[CTA_TUPLE_REPLY]}, protocol)}};
+}
+
+std::optional<InboundTuple> translatedInbound(const WireTuples& wire, const Vm& vm) {
   auto opener = openerFor(vm, wire.tuples);
   if (!opener) return std::nullopt;
   bool isOpener = *opener == TcpOpener::local;
@@ -118,7 +121,7 @@ std::optional<InboundTuple> translatedInbound(const nlmsghdr* message, const Vm&
   const auto& inside = isOpener ? ends.original : ends.reply;
   const auto& outside = isOpener ? ends.reply : ends.original;
   if (outside.destination == inside.source) return std::nullopt;
-  return InboundTuple{protocol, isOpener ? wire.tuples.reply : wire.tuples.original};
+  return InboundTuple{wire.protocol, isOpener ? wire.tuples.reply : wire.tuples.original};
 }
 
 Status checkTellable(const Attributes& entry, const WireTuples& wire, const Vm& vm) {

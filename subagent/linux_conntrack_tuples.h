@@ -25,7 +25,9 @@ struct InboundTuple {
   auto operator<=>(const InboundTuple&) const = default;
 };
 /// Nothing when the entry is none of this VM's, or its end is not translated.
-std::optional<InboundTuple> translatedInbound(const nlmsghdr* message, const Vm& vm);
+std::optional<InboundTuple> translatedInbound(const WireTuples& wire, const Vm& vm);
+/// The tuples of a message.
+WireTuples wireTuplesOf(const Attributes& entry);
 
 /// An entry that cannot be told as a row: in a flow table (nft's flowtable), or in a zone in one direction only.
 Status checkTellable(const Attributes& entry, const WireTuples& wire, const Vm& vm);
@@ -57,6 +59,13 @@ template <class Row>
 std::uint8_t protocolOf(const Row& row) {
   if constexpr (requires { row.protocol; }) return row.protocol;
   return 6;
+}
+
+/// Do they stand under the same index?
+template <class Row>
+bool isSameKey(const Row& a, const Row& b) {
+  return a.localPort == b.localPort && a.remPort == b.remPort && a.zone == b.zone && protocolOf(a) == protocolOf(b) &&
+         a.remAddress == b.remAddress && a.localAddress == b.localAddress;
 }
 
 /// "vmMigTcpConn", as all columns of the table begin.

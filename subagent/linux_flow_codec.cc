@@ -69,17 +69,15 @@ Status checkTranslation(const FlowRow& row) {
 
 Result<std::optional<FlowRow>> flowFromMessage(const nlmsghdr* message, const Vm& vm) {
   Attributes entry{message};
-  Attributes original{entry[CTA_TUPLE_ORIG]};
-  auto protocol = protocolOf(original);
-  if (protocol == IPPROTO_TCP) return std::nullopt;
-  WireTuples wire{protocol, {tupleFrom(original, protocol), tupleFrom(Attributes{entry[CTA_TUPLE_REPLY]}, protocol)}};
+  auto wire = wireTuplesOf(entry);
+  if (wire.protocol == IPPROTO_TCP) return std::nullopt;
   auto opener = openerFor(vm, wire.tuples);
   if (!opener) return std::nullopt;
   if (auto status = checkTellable(entry, wire, vm); !status) return failure(status.error());
 
   FlowRow row;
   row.uuid = vm.uuid;
-  row.protocol = protocol;
+  row.protocol = wire.protocol;
   setTuples(row, wire.ends(*opener), *opener);
   takeCommon(row, entry);
   takeProtocolInfo(row, entry[CTA_PROTOINFO]);

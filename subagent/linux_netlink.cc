@@ -104,4 +104,23 @@ Result<std::vector<int>> NetlinkBatch::run(NetlinkSocket& socket) {
   return errors;
 }
 
+Status NetlinkBatch::ask(NetlinkSocket& socket, const TakeAnswer& take) {
+  auto missing = offsets_.size();
+  if (missing == 0) return {};
+  auto sent = socket.send({buffer_.data(), end_});
+  clear();
+  if (!sent) return sent;
+  while (missing > 0) {
+    auto answer = socket.receive();
+    if (!answer) return failure(answer.error());
+    int left = static_cast<int>(answer->size());
+    for (auto* m = reinterpret_cast<const nlmsghdr*>(answer->data()); mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+      bool isError = m->nlmsg_type == NLMSG_ERROR;
+      take(m->nlmsg_seq, isError ? nullptr : m, isError ? -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(m))->error : 0);
+      --missing;
+    }
+  }
+  return {};
+}
+
 }  // namespace vmmig

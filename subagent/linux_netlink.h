@@ -4,6 +4,7 @@
 
 #include <libmnl/libmnl.h>
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -49,6 +50,10 @@ class NetlinkBatch {
   void clear();
   /// Sends and waits: for each message 0 or the kernel's errno. An Error when the kernel cannot be talked to at all. Then empty.
   Result<std::vector<int>> run(NetlinkSocket& socket);
+  /// For requests that ask for one thing each: sends, and hands over what comes, with the number of its request, or nothing and
+  /// the kernel's errno.
+  using TakeAnswer = std::function<void(std::size_t request, const nlmsghdr* answer, int error)>;
+  Status ask(NetlinkSocket& socket, const TakeAnswer& take);
 
  private:
   std::vector<char> buffer_;

@@ -15,14 +15,28 @@
 
 namespace vmmig {
 
-std::optional<std::uint32_t> conntrackSysctl(std::string_view name) {
+namespace {
+
+UniqueFd openConntrackSysctl(std::string_view name, int flags) {
   auto path = "/proc/sys/net/netfilter/nf_conntrack_" + std::string{name};
-  UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  return UniqueFd{::open(path.c_str(), flags | O_CLOEXEC)};
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> conntrackSysctl(std::string_view name) {
+  auto file = openConntrackSysctl(name, O_RDONLY);
   char text[32];
   auto size = file ? ::read(file.get(), text, sizeof text) : -1;
   std::uint32_t value = 0;
   if (size <= 0 || std::from_chars(text, text + size, value).ec != std::errc{}) return std::nullopt;
   return value;
+}
+
+bool setConntrackSysctl(std::string_view name, std::uint32_t value) {
+  auto file = openConntrackSysctl(name, O_WRONLY);
+  auto text = std::to_string(value);
+  return file && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
 std::uint32_t longestConntrackTimeout() {

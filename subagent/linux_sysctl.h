@@ -12,6 +12,8 @@ namespace vmmig {
 /// net.netfilter.nf_conntrack_<name> of this process's network namespace; nothing when the kernel has none of that name.
 std::optional<std::uint32_t> conntrackSysctl(std::string_view name);
 
+bool setConntrackSysctl(std::string_view name, std::uint32_t value);
+
 /// The longest remaining life in seconds that the kernel can hold (it cuts what is longer): INT_MAX of its clock ticks.
 std::uint32_t longestConntrackTimeout();
 

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
+#include <iterator>
 
 #include "common/log.h"
 #include "subagent/bpf/tcp_windows.h"
@@ -51,6 +53,20 @@ void take(TcpConnRow& row, const vmmig_lookup& answer) {
   row.remAckNumber = rem.td_maxack;
   row.remMaxEnd = rem.td_maxend;
   row.remMaxWindow = rem.td_maxwin;
+}
+
+/// The kernel's HZ. Its coarse clocks tell the length of a tick; its configuration is not to be had everywhere.
+std::uint32_t ticksPerSecond() {
+  timespec tick{};
+  if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) != 0 || tick.tv_nsec <= 0) return 100;
+  return static_cast<std::uint32_t>((1'000'000'000 + tick.tv_nsec / 2) / tick.tv_nsec);
+}
+
+LinuxTcpWindows::Seen seenIn(const vmmig_lookup& answer) {
+  static const std::uint32_t hz = ticksPerSecond();
+  if (answer.error != 0) return {};
+  auto left = static_cast<std::uint32_t>(std::max(answer.jiffies_left, 0)) / hz;
+  return {true, answer.has_events != 0, answer.status, answer.state, left, answer.mark};
 }
 
 int printToLog(libbpf_print_level level, const char* format, va_list arguments) {
@@ -121,17 +137,31 @@ Result<LinuxTcpWindows> LinuxTcpWindows::open() {
 }
 
 Status LinuxTcpWindows::read(std::span<TcpConnRow> rows) {
-  for (std::size_t at = 0; at < rows.size(); at += VMMIG_LOOKUPS)
-    if (auto status = readSome(rows.subspan(at, std::min<std::size_t>(rows.size() - at, VMMIG_LOOKUPS))); !status) return status;
+  for (std::size_t at = 0; at < rows.size(); at += VMMIG_LOOKUPS) {
+    auto some = rows.subspan(at, std::min<std::size_t>(rows.size() - at, VMMIG_LOOKUPS));
+    auto answers = lookUp(some);
+    if (!answers) return failure(answers.error());
+    for (std::size_t i = 0; i < some.size(); ++i) take(some[i], (*answers)[i]);
+  }
   return {};
 }
 
-Status LinuxTcpWindows::readSome(std::span<TcpConnRow> rows) {
+Result<std::vector<LinuxTcpWindows::Seen>> LinuxTcpWindows::look(std::span<const TcpConnRow> rows) {
+  std::vector<Seen> result;
+  result.reserve(rows.size());
+  for (std::size_t at = 0; at < rows.size(); at += VMMIG_LOOKUPS) {
+    auto answers = lookUp(rows.subspan(at, std::min<std::size_t>(rows.size() - at, VMMIG_LOOKUPS)));
+    if (!answers) return failure(answers.error());
+    std::transform(answers->begin(), answers->end(), std::back_inserter(result), seenIn);
+  }
+  return result;
+}
+
+Result<std::span<const vmmig_lookup>> LinuxTcpWindows::lookUp(std::span<const TcpConnRow> rows) {
   auto lookups = program_->lookups();
   std::transform(rows.begin(), rows.end(), lookups.begin(), lookupOf);
-  if (auto status = program_->run(rows.size()); !status) return status;
-  for (std::size_t i = 0; i < rows.size(); ++i) take(rows[i], lookups[i]);
-  return {};
+  if (auto status = program_->run(rows.size()); !status) return failure(status.error());
+  return lookups.first(rows.size());
 }
 
 }  // namespace vmmig

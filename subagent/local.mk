@@ -42,6 +42,8 @@ libsubagent_a_SOURCES += \
   subagent/linux_bridge_mib.cc subagent/linux_bridge_mib.h \
   subagent/linux_conntrack_codec.cc subagent/linux_conntrack_codec.h \
   subagent/linux_conntrack_cursor.cc subagent/linux_conntrack_cursor.h \
+  subagent/linux_conntrack_events.cc subagent/linux_conntrack_events.h \
+  subagent/linux_conntrack_follower.cc subagent/linux_conntrack_follower.h \
   subagent/linux_conntrack_table.cc subagent/linux_conntrack_table.h \
   subagent/linux_exchanged_table.cc subagent/linux_exchanged_table.h \
   subagent/linux_netlink.cc subagent/linux_netlink.h \
@@ -74,8 +76,23 @@ subagent/bpf/tcp_windows.skel.h: subagent/bpf/tcp_windows.bpf.o
 # BUILT_SOURCES holds for all, check and install only.
 subagent/linux_tcp_windows.$(OBJEXT): subagent/bpf/tcp_windows.skel.h
 
+# Which connections' packets were seen.
+libsubagent_a_SOURCES += \
+  subagent/bpf/changed_connections.h \
+  subagent/linux_changed_connections.cc subagent/linux_changed_connections.h
+EXTRA_DIST += subagent/bpf/changed_connections.bpf.c
+BUILT_SOURCES += subagent/bpf/changed_connections.skel.h
+CLEANFILES += subagent/bpf/changed_connections.skel.h subagent/bpf/changed_connections.bpf.o
+subagent/bpf/changed_connections.bpf.o: subagent/bpf/changed_connections.bpf.c subagent/bpf/changed_connections.h
+	$(AM_V_GEN)$(MKDIR_P) subagent/bpf && $(CLANG) $(BPF_CFLAGS) -I$(top_srcdir) -c -o $@ $(top_srcdir)/subagent/bpf/changed_connections.bpf.c
+subagent/bpf/changed_connections.skel.h: subagent/bpf/changed_connections.bpf.o
+	$(AM_V_GEN)$(BPFTOOL) gen skeleton subagent/bpf/changed_connections.bpf.o name changed_connections > $@.new && mv $@.new $@
+subagent/linux_changed_connections.$(OBJEXT): subagent/bpf/changed_connections.skel.h
+
 # Transfers.
 libsubagent_a_SOURCES += \
+  subagent/early_rows.cc subagent/early_rows.h \
+  subagent/early_rows_file.cc subagent/early_rows_file.h \
   subagent/state_file.cc subagent/state_file.h \
   subagent/image_log.cc subagent/image_log.h \
   subagent/image_rows.cc subagent/image_rows.h \
@@ -85,6 +102,7 @@ libsubagent_a_SOURCES += \
   subagent/transfer_clock.cc subagent/transfer_clock.h \
   subagent/transfer_commit.cc \
   subagent/transfer_destination.cc subagent/transfer_destination.h \
+  subagent/transfer_early.cc \
   subagent/transfer_engine.cc subagent/transfer_engine.h \
   subagent/transfer_exchange.cc \
   subagent/transfer_rehearsal.cc \
@@ -93,6 +111,7 @@ libsubagent_a_SOURCES += \
   subagent/transfer_text.cc subagent/transfer_text.h \
   subagent/transfer_tracking.cc \
   subagent/transfer_undo.cc \
+  subagent/transfer_verify.cc \
   subagent/transfer_limits.h \
   subagent/phase_manager.cc subagent/phase_manager.h \
   subagent/phase_store.cc subagent/phase_store.h

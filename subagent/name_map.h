@@ -51,6 +51,7 @@ class MappedBackEnd final : public BackEnd {
   std::span<TableBackEnd* const> tables() override { return tables_; }
   std::optional<Refusal> exchange(const Vm& vm, const Exchange& exchange) override;
   std::optional<Refusal> rehearse(const Vm& vm, const Exchange& exchange) override;
+  void prepareBlock(const Vm& vm) override { backEnd_->prepareBlock(map_.toLocal(vm)); }
   Status block(const Vm& vm) override { return backEnd_->block(map_.toLocal(vm)); }
   bool isSettled(const Uuid& vm) override { return backEnd_->isSettled(vm); }
   void unblock(const Uuid& vm) override { backEnd_->unblock(vm); }

@@ -22,6 +22,7 @@ constexpr std::chrono::microseconds settleInterval{500};
 void SourceTransfer::startFollowing() {
   stopFollowing();
   // Ahead of the reading: what changes behind it is told again.
+  backEnd().prepareBlock(vm_);
   for (auto* table : backEnd().tables()) followed_.push_back({table, table->follow(vm_)});
 }
 

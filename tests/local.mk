@@ -213,6 +213,7 @@ transfer_tests = \
   tests/unit/test_transfer \
   tests/unit/test_transfer_commit \
   tests/unit/test_transfer_crash \
+  tests/unit/test_transfer_early \
   tests/unit/test_transfer_exchange \
   tests/unit/test_transfer_image
 check_PROGRAMS += $(transfer_tests)
@@ -228,6 +229,8 @@ tests_unit_test_transfer_commit_SOURCES = tests/unit/test_transfer_commit.cc tes
 tests_unit_test_transfer_commit_LDADD = $(transfer_ldadd)
 tests_unit_test_transfer_crash_SOURCES = tests/unit/test_transfer_crash.cc tests/unit/transfer_fixture.h tests/unit/fake_exchanged_tables.h
 tests_unit_test_transfer_crash_LDADD = $(transfer_ldadd)
+tests_unit_test_transfer_early_SOURCES = tests/unit/test_transfer_early.cc tests/unit/transfer_fixture.h tests/unit/fake_exchanged_tables.h
+tests_unit_test_transfer_early_LDADD = $(transfer_ldadd)
 tests_unit_test_transfer_exchange_SOURCES = tests/unit/test_transfer_exchange.cc tests/unit/transfer_fixture.h tests/unit/fake_exchanged_tables.h
 tests_unit_test_transfer_exchange_LDADD = $(transfer_ldadd)
 tests_unit_test_transfer_image_SOURCES = tests/unit/test_transfer_image.cc tests/unit/transfer_fixture.h tests/unit/fake_exchanged_tables.h
@@ -265,11 +268,13 @@ endif
 table_tests = \
   tests/unit/test_dhcp_packet \
   tests/unit/test_linux_acl_table \
+  tests/unit/test_linux_changed_connections \
   tests/unit/test_linux_counter_table \
   tests/unit/test_linux_dhcp_binding_table \
   tests/unit/test_linux_expect_table \
   tests/unit/test_linux_flow_table \
   tests/unit/test_linux_bridge_mib \
+  tests/unit/test_linux_follow \
   tests/unit/test_linux_multicast_table \
   tests/unit/test_linux_nft \
   tests/unit/test_linux_policy_table \
@@ -286,6 +291,10 @@ tests_unit_test_dhcp_packet_SOURCES = tests/unit/test_dhcp_packet.cc tests/unit/
 tests_unit_test_dhcp_packet_LDADD = $(back_end_ldadd)
 tests_unit_test_linux_acl_table_SOURCES = tests/unit/test_linux_acl_table.cc tests/unit/linux_table_lab.h tests/unit/network_namespace.h
 tests_unit_test_linux_acl_table_LDADD = $(back_end_ldadd)
+tests_unit_test_linux_changed_connections_SOURCES = tests/unit/test_linux_changed_connections.cc \
+  tests/unit/test_linux_event_filter.cc tests/unit/changed_connections_lab.h tests/unit/firewall_lab.h \
+  tests/unit/network_namespace.h
+tests_unit_test_linux_changed_connections_LDADD = $(back_end_ldadd)
 tests_unit_test_linux_counter_table_SOURCES = tests/unit/test_linux_counter_table.cc tests/unit/linux_table_lab.h tests/unit/network_namespace.h
 tests_unit_test_linux_counter_table_LDADD = $(back_end_ldadd)
 tests_unit_test_linux_dhcp_binding_table_SOURCES = tests/unit/test_linux_dhcp_binding_table.cc tests/unit/linux_table_lab.h tests/unit/network_namespace.h tests/unit/dhcp_frames.h tests/unit/dhcp_switch.h
@@ -305,6 +314,9 @@ tests_unit_test_linux_nft_SOURCES = tests/unit/test_linux_nft.cc tests/unit/linu
 tests_unit_test_linux_nft_LDADD = $(back_end_ldadd)
 tests_unit_test_linux_policy_table_SOURCES = tests/unit/test_linux_policy_table.cc tests/unit/linux_table_lab.h tests/unit/network_namespace.h
 tests_unit_test_linux_policy_table_LDADD = $(back_end_ldadd)
+tests_unit_test_linux_follow_SOURCES = tests/unit/test_linux_follow.cc tests/unit/back_end_contract_rows.h \
+  tests/unit/firewall_lab.h tests/unit/network_namespace.h
+tests_unit_test_linux_follow_LDADD = $(back_end_ldadd)
 tests_unit_test_linux_tcp_windows_SOURCES = tests/unit/test_linux_tcp_windows.cc tests/unit/back_end_contract_rows.h \
   tests/unit/firewall_lab.h tests/unit/network_namespace.h
 tests_unit_test_linux_tcp_windows_LDADD = $(back_end_ldadd)

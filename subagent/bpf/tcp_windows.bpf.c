@@ -15,11 +15,20 @@ struct ip_ct_tcp_state {
 } __attribute__((preserve_access_index));
 struct ip_ct_tcp {
   struct ip_ct_tcp_state seen[2];
+  __u8 state;
 } __attribute__((preserve_access_index));
 union nf_conntrack_proto {
   struct ip_ct_tcp tcp;
 } __attribute__((preserve_access_index));
+struct nf_ct_ext {
+  __u8 offset[1];
+} __attribute__((preserve_access_index));
+enum nf_ct_ext_id { NF_CT_EXT_ECACHE = 4 };  // another one with another configuration
 struct nf_conn {
+  __u32 timeout;
+  unsigned long status;
+  __u32 mark;
+  struct nf_ct_ext *ext;
   union nf_conntrack_proto proto;
 } __attribute__((preserve_access_index));
 
@@ -51,6 +60,25 @@ static void take(struct vmmig_window *window, const struct ip_ct_tcp_state *seen
   window->flags = seen->flags;
 }
 
+// Without the extension (nf_conntrack_events, `ct event set`) an entry never tells ctnetlink what happens to it.
+static __u8 has_events(const struct nf_conn *connection) {
+  const struct nf_ct_ext *extensions = BPF_CORE_READ(connection, ext);
+  __u8 offset = 0;
+  if (!extensions || !bpf_core_enum_value_exists(enum nf_ct_ext_id, NF_CT_EXT_ECACHE)) return 0;
+  bpf_probe_read_kernel(&offset, sizeof offset,
+                        (const __u8 *)extensions + bpf_core_field_offset(extensions->offset) +
+                            bpf_core_enum_value(enum nf_ct_ext_id, NF_CT_EXT_ECACHE));
+  return offset != 0;
+}
+
+static void take_rest(struct vmmig_lookup *to, const struct nf_conn *connection) {
+  to->status = connection->status;
+  to->mark = bpf_core_field_exists(connection->mark) ? connection->mark : 0;
+  to->jiffies_left = (__s32)(connection->timeout - (__u32)bpf_jiffies64());
+  to->state = connection->proto.tcp.state;
+  to->has_events = has_events(connection);
+}
+
 static long look_up(__u32 at, void *data) {
   struct xdp_md **context = data;
   if (at >= VMMIG_LOOKUPS) return 1;
@@ -77,6 +105,7 @@ static long look_up(__u32 at, void *data) {
   each->direction = options.dir;
   take(&each->seen[0], &connection->proto.tcp.seen[0]);
   take(&each->seen[1], &connection->proto.tcp.seen[1]);
+  take_rest(each, connection);
   bpf_ct_release(connection);
   return 0;
 }

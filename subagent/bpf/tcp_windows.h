@@ -29,6 +29,13 @@ struct vmmig_lookup {
   __s32 error;
   __u32 direction;
   struct vmmig_window seen[2];
+  /* Further: IPS_*, the mark, what is left of its life in jiffies (negative: none), TCP_CONNTRACK_*, and whether it can tell of events. */
+  __u32 status;
+  __u32 mark;
+  __s32 jiffies_left;
+  __u8 state;
+  __u8 has_events;
+  __u16 unused;
 };
 
 #endif

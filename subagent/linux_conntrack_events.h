@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Which entries of connection tracking something happens to, in the network namespace of this process, for those who follow a VM:
+// by ctnetlink's events (NEW, UPDATE, DESTROY), and by the list of those that packets passed, of which most raise no event. Costs
+// nothing while nobody follows.
+#pragma once
+
+#include <libmnl/libmnl.h>
+
+#include <array>
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "common/event_loop.h"
+#include "subagent/linux_changed_connections.h"
+#include "subagent/tcp_conn_tuples.h"
+
+namespace vmmig {
+
+/// Names an entry.
+struct ConntrackEntry {
+  WireTuples wire;
+  std::uint16_t zone = 0;
+};
+
+class ConntrackEvents {
+ public:
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    /// Something happened to an entry with one of the listener's addresses; what, whoever cares looks up.
+    virtual void touched(const ConntrackEntry& entry) = 0;
+    /// From here back nobody knows what happened. `why` ends a sentence.
+    virtual void lost(const std::string& why) = 0;
+  };
+
+  /// With a loop, events are taken as they come, so that the kernel's buffer does not fill; without, only by drain().
+  explicit ConntrackEvents(EventLoop* loop) : loop_(loop) {}
+  ConntrackEvents(const ConntrackEvents&) = delete;
+  ConntrackEvents& operator=(const ConntrackEvents&) = delete;
+  ~ConntrackEvents() { close(); }
+
+  /// Whatever happens to an entry from when this returns is told. An Error: nothing can be followed here, and why. The listener
+  /// outlives its place here.
+  Status add(Listener& listener, std::span<const InetAddress> addresses);
+  void remove(Listener& listener);
+  /// Tells the listeners of everything that has happened before.
+  void drain();
+
+ private:
+  Status open();
+  void close();
+  void takeChanged();
+  /// At most so many receives; false when nothing is left.
+  bool receive(int most);
+  void take(const nlmsghdr* message);
+  void tell(const ConntrackEntry& entry);
+  void lose(const std::string& why);
+
+  EventLoop* loop_;
+  std::optional<LinuxChangedConnections> changed_;
+  std::vector<LinuxChangedConnections::Entry> entries_;
+  UniqueFd socket_;
+  std::vector<char> buffer_;
+  std::multimap<InetAddress, Listener*> listeners_;
+};
+
+}  // namespace vmmig

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "subagent/linux_conntrack_follower.h"
+
+#include <netinet/in.h>
+
+#include "mibs/image.h"
+#include "subagent/linux_netlink.h"
+
+namespace vmmig {
+
+namespace {
+
+// More of them, and it is no dearer to read all rows.
+constexpr std::size_t mostTouched = 65'536;
+
+template <class Row>
+bool isOfTable(std::uint8_t protocol) {
+  return std::is_same_v<Row, TcpConnRow> == (protocol == IPPROTO_TCP);
+}
+
+}  // namespace
+
+template <class Row>
+Result<std::unique_ptr<RowFollower>> ConntrackFollower<Row>::begin(ConntrackEvents& events, const Vm& vm, LookUp lookUp) {
+  std::unique_ptr<ConntrackFollower> follower{new ConntrackFollower{events, vm, std::move(lookUp)}};
+  if (auto added = events.add(*follower, vm.addresses); !added) return failure(added.error());
+  return follower;
+}
+
+template <class Row>
+void ConntrackFollower<Row>::touched(const ConntrackEntry& entry) {
+  if (!isOfTable<Row>(entry.wire.protocol) || lost_) return;
+  auto opener = openerFor(vm_, entry.wire.tuples);
+  if (!opener) return;
+  Row key;
+  key.uuid = vm_.uuid;
+  key.zone = entry.zone;
+  if constexpr (requires { key.protocol; }) key.protocol = entry.wire.protocol;
+  setTuples(key, entry.wire.ends(*opener), *opener);
+  touched_.try_emplace(image::packKey(AnyRow{key}), std::move(key));
+  if (touched_.size() > mostTouched) lost("more connections changed than vmmigd can remember");
+}
+
+template <class Row>
+void ConntrackFollower<Row>::lost(const std::string& why) {
+  lost_ = why;
+  touched_.clear();
+}
+
+template <class Row>
+Result<bool> ConntrackFollower<Row>::next(std::vector<AnyRow>& rows, std::vector<AnyRow>& gone) {
+  events_.drain();
+  // What happens from here on is told behind the reading that follows.
+  if (auto why = std::exchange(lost_, std::nullopt)) return failure(*why);
+  std::vector<Row> keys;
+  while (!touched_.empty() && keys.size() < NetlinkBatch::capacity)
+    keys.push_back(std::move(touched_.extract(touched_.begin()).mapped()));
+  auto found = lookUp_(keys);
+  if (!found) return failure(found.error());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if ((*found)[i])
+      rows.push_back(std::move(*(*found)[i]));
+    else
+      gone.emplace_back(std::move(keys[i]));
+  }
+  return !touched_.empty();
+}
+
+template class ConntrackFollower<TcpConnRow>;
+template class ConntrackFollower<FlowRow>;
+
+}  // namespace vmmig
