@@ -103,11 +103,23 @@ static int is_wanted(const struct vmmig_changed *entry) {
   return !is_same(reply->destination, original->source) && is_followed(reply->destination, entry->is_ipv6);
 }
 
-static void read_tuple(struct vmmig_tuple *to, const struct nf_conntrack_tuple *from) {
-  bpf_core_read(to->source, sizeof to->source, &from->src.u3);
-  bpf_core_read(to->destination, sizeof to->destination, &from->dst.u3);
-  bpf_core_read(&to->source_port, sizeof to->source_port, &from->src.u.all);
-  bpf_core_read(&to->destination_port, sizeof to->destination_port, &from->dst.u.all);
+static void copy_address(__u32 *to, const void *from) {
+  const __u32 *octets = from;
+  to[0] = octets[0], to[1] = octets[1], to[2] = octets[2], to[3] = octets[3];
+}
+
+// Reads one of a connection's tuples at once, which costs half of reading its members one by one, and finds them in it.
+struct tuple_octets {
+  __u8 octets[64];
+} __attribute__((aligned(8)));
+#define READ(whole, from) bpf_core_read((whole)->octets, bpf_core_type_size(struct nf_conntrack_tuple), from)
+#define MEMBER(whole, member) ((const void *)((whole)->octets + bpf_core_field_offset(struct nf_conntrack_tuple, member)))
+
+static void copy_tuple(struct vmmig_tuple *to, const struct tuple_octets *from) {
+  copy_address(to->source, MEMBER(from, src.u3));
+  copy_address(to->destination, MEMBER(from, dst.u3));
+  to->source_port = *(const __u16 *)MEMBER(from, src.u.all);
+  to->destination_port = *(const __u16 *)MEMBER(from, dst.u.all);
 }
 
 static __u16 zone_of(const struct nf_conn *connection) {
@@ -122,12 +134,15 @@ static int note(const struct bpf_nf_ctx *context, unsigned long confirmed) {
   unsigned long status = BPF_CORE_READ(connection, status);
   if ((status & IPS_CONFIRMED) != confirmed || status & IPS_TEMPLATE) return NF_ACCEPT;
   struct vmmig_changed entry = {};
-  entry.is_ipv6 = BPF_CORE_READ(connection, tuplehash[ORIGINAL].tuple.src.l3num) == AF_INET6;
-  read_tuple(&entry.original, &connection->tuplehash[ORIGINAL].tuple);
-  read_tuple(&entry.reply, &connection->tuplehash[REPLY].tuple);
+  struct tuple_octets original, reply;
+  READ(&original, &connection->tuplehash[ORIGINAL].tuple);
+  READ(&reply, &connection->tuplehash[REPLY].tuple);
+  copy_tuple(&entry.original, &original);
+  copy_tuple(&entry.reply, &reply);
+  entry.is_ipv6 = *(const __u16 *)MEMBER(&original, src.l3num) == AF_INET6;
+  entry.protocol = *(const __u8 *)MEMBER(&original, dst.protonum);
   if (!is_wanted(&entry)) return NF_ACCEPT;
   entry.zone = zone_of(connection);
-  entry.protocol = BPF_CORE_READ(connection, tuplehash[ORIGINAL].tuple.dst.protonum);
   __u8 is_there = 1;
   // No look-up of its own first: that would not lock, and might still see what is being taken out at this moment.
   long error = bpf_map_update_elem(&changed, &entry, &is_there, BPF_NOEXIST);

@@ -4,95 +4,18 @@
 #include "subagent/linux_changed_connections.h"
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
-#include <filesystem>
 #include <thread>
 
-#include "tests/unit/firewall_lab.h"
+#include "tests/unit/changed_connections_lab.h"
 
 namespace vmmig {
 namespace {
 
-using Entry = LinuxChangedConnections::Entry;
 constexpr std::uint8_t tcp = 6, udp = 17, icmp = 1, icmpv6 = 58;
-
-InetAddress address(const char* text) { return parseInetAddress(text).value(); }
-
-void PrintTo(const Endpoint& end, std::ostream* out) { *out << toString(end.address) << " " << end.port; }
-
-/// A socket at an address of the VM or the peer.
-UniqueFd socketAt(const NetworkNamespace& at, SocketAddress local, int type = SOCK_DGRAM, int protocol = 0) {
-  at.enter();
-  UniqueFd fd{socket(local.storage.ss_family, type | SOCK_CLOEXEC, protocol)};
-  if (!fd || bind(fd.get(), local.get(), local.size) != 0) throw std::runtime_error("no socket");
-  return fd;
-}
-void sendTo(const UniqueFd& fd, SocketAddress to, std::string_view octets = "x") {
-  ASSERT_EQ(sendto(fd.get(), octets.data(), octets.size(), 0, to.get(), to.size), static_cast<ssize_t>(octets.size()));
-}
-
-Endpoint nameOf(const UniqueFd& fd, int (*ask)(int, sockaddr*, socklen_t*)) {
-  SocketAddress name{"", 0};
-  name.size = sizeof name.storage;
-  EXPECT_EQ(ask(fd.get(), name.get(), &name.size), 0);
-  const auto& v4 = reinterpret_cast<const sockaddr_in&>(name.storage);
-  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(name.storage);
-  if (name.storage.ss_family == AF_INET6) return {InetAddress::v6(&v6.sin6_addr), ntohs(v6.sin6_port)};
-  return {InetAddress::v4(&v4.sin_addr), ntohs(v4.sin_port)};
-}
-
-class ChangedConnections : public testing::Test {
- protected:
-  ChangedConnections() {
-    lab_.vm.run("ip addr add 10.0.0.6/24 dev vm");
-    lab_.firewall.enter();
-  }
-  LinuxChangedConnections open(std::uint32_t capacity = LinuxChangedConnections::defaultCapacity) {
-    auto opened = LinuxChangedConnections::open(capacity);
-    if (!opened) throw std::runtime_error(opened.error().text);
-    return std::move(*opened);
-  }
-  void follow(LinuxChangedConnections& list, std::vector<InetAddress> addresses) {
-    lab_.firewall.enter();
-    auto status = list.follow(addresses);
-    ASSERT_TRUE(status) << status.error().text;
-  }
-  static std::vector<Entry> take(LinuxChangedConnections& list) {
-    std::vector<Entry> entries;
-    auto taken = list.take(entries);
-    EXPECT_TRUE(taken) << taken.error().text;
-    EXPECT_TRUE(taken.value_or(true)) << "changes were lost";
-    return entries;
-  }
-  /// Waits for it; whatever else is told belongs to something else.
-  static std::optional<Entry> await(LinuxChangedConnections& list, std::uint8_t protocol, Endpoint source) {
-    std::optional<Entry> found;
-    eventually([&] {
-      for (const auto& each : take(list))
-        if (each.protocol == protocol && each.tuples.original.source == source) found = each;
-      return found.has_value();
-    });
-    return found;
-  }
-  /// Links to netfilter that this process holds, by the kernel's number.
-  static std::vector<std::string> links() {
-    std::vector<std::string> ids;
-    for (const auto& each : std::filesystem::directory_iterator{"/proc/self/fdinfo"}) {
-      std::ifstream info{each.path()};
-      bool isLink = false;
-      for (std::string line; std::getline(info, line);) {
-        if (line.starts_with("link_type:")) isLink = true;
-        if (isLink && line.starts_with("link_id:")) ids.push_back(line.substr(line.find('\t') + 1));
-      }
-    }
-    return ids;
-  }
-
-  FirewallLab lab_;
-};
 
 struct Path {
   const char* name;
@@ -158,7 +81,9 @@ TEST_F(ChangedConnections, WhatTheFirewallRefusesIsNotTold) {
   auto list = open();
   follow(list, {address("10.0.0.5")});
   auto vm = socketAt(lab_.vm, {"10.0.0.5", 5000}), peer = socketAt(lab_.peer, {"192.0.2.9", 53});
+  auto packets = lab_.packetsFrom("out");
   sendTo(peer, {"10.0.0.5", 7});
+  ASSERT_TRUE(eventually([&] { return lab_.packetsFrom("out") > packets; }));
   sendTo(vm, {"192.0.2.9", 53});
   auto told = take(list);
   ASSERT_TRUE(eventually([&] {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Sequence numbers and windows of real connections, read from one firewall's kernel and set in another's; and what a forged packet
-// does to a connection that has just moved.
+// Sequence numbers and windows of real connections, read from one firewall's kernel and set in another's; and what a forged
+// packet does to a connection that has just moved.
+#include "subagent/linux_tcp_windows.h"
+
 #include <gtest/gtest.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <netinet/in.h>
 
 #include "subagent/linux_back_end.h"
@@ -32,7 +36,7 @@ const Path paths[] = {
 /// A firewall's back end, made in its namespace.
 struct Device {
   explicit Device(bool hasWindows = true) : backEnd(makeLinuxBackEnd({.hasWindows = hasWindows})), table(backEnd->tables()[0]) {}
-  TcpConnRow onlyRow() const {
+  std::vector<TcpConnRow> rows() const {
     std::vector<AnyRow> rows;
     auto cursor = table->read(vm5);
     for (;;) {
@@ -40,8 +44,14 @@ struct Device {
       if (!more) ADD_FAILURE() << more.error().text;
       if (!more || !*more) break;
     }
-    EXPECT_EQ(rows.size(), 1u);
-    return rows.empty() ? TcpConnRow{} : rows[0].as<TcpConnRow>();
+    std::vector<TcpConnRow> result;
+    for (const auto& each : rows) result.push_back(each.as<TcpConnRow>());
+    return result;
+  }
+  TcpConnRow onlyRow() const {
+    auto all = rows();
+    EXPECT_EQ(all.size(), 1u);
+    return all.empty() ? TcpConnRow{} : all[0];
   }
   void create(const AnyRow& row) const {
     auto result = table->create(vm5, {&row, 1});
@@ -77,7 +87,8 @@ class Windows : public testing::TestWithParam<Path> {
   /// What somebody sends who knows addresses and ports: 100,000,000 beyond what the peer has sent.
   void forge(const TcpConnRow& row) {
     auto [original, reply] = tuplesOf(row);
-    TcpSegment segment{row.opener == TcpOpener::local ? reply : original, row.remSeqNumber + 100'000'000, row.remAckNumber, 512, 0};
+    TcpSegment segment{row.opener == TcpOpener::local ? reply : original, row.remSeqNumber + 100'000'000, row.remAckNumber, 512,
+                       0};
     auto packet = packetOf(segment);
     bool isV6 = row.localAddress.type == InetAddressType::ipv6;
     lab_.peer.enter();
@@ -159,6 +170,64 @@ TEST_P(Windows, WithoutThemAForgedFirstPacketEndsTheConnection) {
   EXPECT_FALSE(destination.onlyRow().windowKnown);
   forge(row);
   EXPECT_FALSE(pair_->exchange(300000, std::chrono::seconds{1}));
+}
+
+bool isHalfClosed(const TcpConnRow& row) { return row.state == TcpState::closeWait; }
+
+TEST(Look, TellsWhatTheEntryIs) {
+  FirewallLab lab;
+  lab.firewall.run("echo 0 > /proc/sys/net/netfilter/nf_conntrack_events");
+  TcpPair silent{lab.vm, lab.peer, {"192.0.2.9", 80}, {"192.0.2.9", 80}};
+  lab.firewall.run(
+      "echo 1 > /proc/sys/net/netfilter/nf_conntrack_events && nft add table inet marks && "
+      "nft 'add chain inet marks forward { type filter hook forward priority 1; }' && "
+      "nft add rule inet marks forward tcp dport 8443 ct mark set 77");
+  TcpPair telling{lab.vm, lab.peer, {"192.0.2.9", 8443}, {"192.0.2.9", 8443}};
+  ASSERT_TRUE(silent.exchange(1000) && telling.exchange(1000));
+  shutdown(telling.server.get(), SHUT_WR);
+  lab.firewall.enter();
+  Device device;
+  auto windows = LinuxTcpWindows::open();
+  ASSERT_TRUE(windows) << windows.error().text;
+  std::vector<TcpConnRow> rows;
+  ASSERT_TRUE(eventually([&] {
+    rows = device.rows();
+    return rows.size() == 2 && std::count_if(rows.begin(), rows.end(), isHalfClosed) == 1;
+  })) << "the end has come";
+  if (rows[0].remPort != 80) std::swap(rows[0], rows[1]);
+  rows.push_back(rows[0]);
+  rows[2].localPort ^= 1;
+  auto seen = windows->look(rows);
+  ASSERT_TRUE(seen) << seen.error().text;
+  ASSERT_EQ(seen->size(), 3u);
+  constexpr std::uint32_t status = IPS_CONFIRMED | IPS_ASSURED | IPS_SEEN_REPLY;
+  const auto &first = seen->at(0), &second = seen->at(1);
+  EXPECT_TRUE(first.exists && second.exists);
+  EXPECT_FALSE(first.hasEvents);
+  EXPECT_TRUE(second.hasEvents);
+  EXPECT_EQ(first.status & (status | IPS_NAT_MASK), status);
+  EXPECT_EQ(second.status & (status | IPS_NAT_MASK), status | IPS_SRC_NAT);
+  EXPECT_EQ(first.state, TCP_CONNTRACK_ESTABLISHED);
+  EXPECT_EQ(second.state, TCP_CONNTRACK_CLOSE_WAIT);
+  EXPECT_NEAR(first.timeoutSeconds, rows[0].timeout, 2);
+  EXPECT_NEAR(second.timeoutSeconds, rows[1].timeout, 2);
+  EXPECT_NE(first.timeoutSeconds / 10, second.timeoutSeconds / 10);
+  EXPECT_EQ(first.mark, 0u);
+  EXPECT_EQ(second.mark, 77u);
+  EXPECT_FALSE(seen->at(2).exists);
+}
+
+TEST(Look, TakesMoreRowsThanFitInOneRun) {
+  FirewallLab lab;
+  TcpPair pair{lab.vm, lab.peer, {"192.0.2.9", 80}, {"192.0.2.9", 80}};
+  lab.firewall.enter();
+  std::vector<TcpConnRow> rows(1300, Device{}.onlyRow());
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (i % 3) rows[i].localPort ^= 1;
+  auto seen = LinuxTcpWindows::open().value().look(rows);
+  ASSERT_TRUE(seen) << seen.error().text;
+  ASSERT_EQ(seen->size(), rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(seen->at(i).exists, i % 3 == 0) << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Linux, Windows, testing::ValuesIn(paths), [](const auto& each) { return each.param.name; });
