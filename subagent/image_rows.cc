@@ -31,10 +31,29 @@ ImageRows::Map::iterator ImageRows::erase(Map::iterator at) {
   return entries_.erase(at);
 }
 
+void ImageRows::refresh(Place place, const AnyRow& row, Clock::time_point at) {
+  place->second.octets = image::packRow(row, image::Form::full);
+  place->second.at = at;
+}
+
+// The key begins with the table's number (image::packKey), and the octets are our own packing: neither can fail.
+const TableInfo& ImageRows::tableOf(const Map::value_type& entry) { return *mib::table(*OerReader{entry.first}.uint16()); }
+
 AnyRow ImageRows::unpack(const Map::value_type& entry) const {
-  // The key begins with the table's number (image::packKey), and the octets are our own packing: neither can fail.
-  auto subid = OerReader{entry.first}.uint16();
-  return image::unpackRow(*mib::table(*subid), vm_, entry.second.octets).value();
+  return image::unpackRow(tableOf(entry), vm_, entry.second.octets).value();
+}
+
+std::optional<AnyRow> rowOfKey(const Uuid& vm, std::string_view key) {
+  OerReader in{key};
+  auto subid = in.uint16();
+  const auto* table = subid ? mib::table(*subid) : nullptr;
+  if (!table || !table->moves) return std::nullopt;
+  AnyRow row{*table};
+  table->index().front().set(row.data(), Codec<Uuid>::toValue(vm));
+  for (const auto& column : table->index().subspan(1))
+    if (!column.decode(in, row.data())) return std::nullopt;
+  if (!in.atEnd()) return std::nullopt;
+  return row;
 }
 
 }  // namespace vmmig

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "common/event_loop.h"
 #include "mibs/image.h"
@@ -13,14 +15,15 @@ namespace vmmig {
 class ImageRows {
  public:
   struct Entry {
-    std::string octets;        // image::packRow, full
-    Clock::time_point at;      // when its clock columns were true
-    std::uint32_t seenIn = 0;  // the number of the reading that saw it last
-    bool created = false;      // destination: made on the device by this transfer
+    std::string octets;                                 // image::packRow, full
+    Clock::time_point at;                               // when its clock columns were true
+    std::uint32_t seenIn = 0;                           // the number of the reading that saw it last
+    bool created = false;                               // destination: made on the device by this transfer
     Clock::time_point ends = Clock::time_point::max();  // source: when it goes by itself, if that is soon
   };
   /// By image::packKey, hence table after table. Iterators stay valid while others are put and erased.
   using Map = std::map<std::string, Entry>;
+  using Place = Map::iterator;
 
   explicit ImageRows(const Uuid& vm) : vm_(vm) {}
 
@@ -37,6 +40,10 @@ class ImageRows {
 
   /// The row itself, as put.
   AnyRow unpack(const Map::value_type& entry) const;
+  static const TableInfo& tableOf(const Map::value_type& entry);
+
+  /// It is there with the same columns but those that a clock and packets change: takes those of `row`.
+  void refresh(Place place, const AnyRow& row, Clock::time_point at);
 
   const image::Digest& digest() const { return digest_; }
   std::uint32_t size() const { return digest_.rows(); }
@@ -46,5 +53,8 @@ class ImageRows {
   Map entries_;
   image::Digest digest_;
 };
+
+/// A row of which only the INDEX counts; nothing when it is no image::packKey.
+std::optional<AnyRow> rowOfKey(const Uuid& vm, std::string_view key);
 
 }  // namespace vmmig

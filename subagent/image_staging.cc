@@ -59,9 +59,21 @@ void ImageStaging::apply(const std::vector<image::Record>& records, std::size_t 
   octetsInOrder_ += octets;
   ++inOrder_;
   for (const auto& record : records) {
-    if (const auto* put = std::get_if<image::Put>(&record)) rows_.put(put->row, now);
-    if (const auto* removed = std::get_if<image::Remove>(&record)) rows_.erase(removed->key);
+    if (const auto* put = std::get_if<image::Put>(&record)) this->put(put->row, now);
+    if (const auto* removed = std::get_if<image::Remove>(&record)) erase(removed->key);
   }
+}
+
+void ImageStaging::put(const AnyRow& row, Clock::time_point now) {
+  auto place = rows_.put(row, now);
+  if (watcher_) watcher_->onPut(place);
+}
+
+void ImageStaging::erase(const AnyRow& key) {
+  auto place = rows_.find(key);
+  if (place == rows_.entries().end()) return;
+  if (watcher_) watcher_->onErase(place);
+  rows_.erase(place);
 }
 
 }  // namespace vmmig

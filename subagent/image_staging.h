@@ -12,9 +12,22 @@
 
 namespace vmmig {
 
+/// Whom an image's rows concern while they arrive.
+class ImageWatcher {
+ public:
+  virtual ~ImageWatcher() = default;
+  /// The image has this row, new or anew.
+  virtual void onPut(ImageRows::Place place) = 0;
+  /// It is about to have it no more.
+  virtual void onErase(ImageRows::Place place) = 0;
+};
+
 class ImageStaging {
  public:
   ImageStaging(const Uuid& vm, const TransferLimits& limits) : vm_(vm), limits_(limits), rows_(vm) {}
+
+  /// Null: nobody.
+  void watch(ImageWatcher* watcher) { watcher_ = watcher; }
 
   /// May this chunk come? Its records when it is new, none when it is here already. Errors: inconsistentName (no such number),
   /// inconsistentValue (not what this number was, or not its place), resourceUnavailable, wrongEncoding, wrongValue.
@@ -44,6 +57,8 @@ class ImageStaging {
 
  private:
   void apply(const std::vector<image::Record>& records, std::size_t octets, Clock::time_point now);
+  void put(const AnyRow& row, Clock::time_point now);
+  void erase(const AnyRow& key);
 
   Uuid vm_;
   const TransferLimits& limits_;
@@ -55,6 +70,7 @@ class ImageStaging {
   std::optional<std::uint32_t> endNumber_;
   std::optional<image::End> end_;
   ImageRows rows_;
+  ImageWatcher* watcher_ = nullptr;
 };
 
 }  // namespace vmmig

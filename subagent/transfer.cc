@@ -176,8 +176,9 @@ void Transfer::finish(TransferOper status, std::string error) {
   row_.finishedTime = nowUtc();
   row_.error = shortened(std::move(error));
   dropImage();
-  if (auto saved = save(); !saved)
-    log::error(label() + " ended, but a restart of vmmigd would not know it: " + saved.error().text);
+  auto saved = save();
+  if (saved) onEnded();
+  if (!saved) log::error(label() + " ended, but a restart of vmmigd would not know it: " + saved.error().text);
   bool succeeded = status == TransferOper::released || status == TransferOper::done;
   ++(succeeded ? context_->counters.finished : context_->counters.failed).value;
   auto text = label() + " is " + labelOf(status) + (row_.error.value.empty() ? "" : ": " + row_.error.value);

@@ -85,6 +85,8 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   virtual void onDeadline() = 0;
   /// Frees what an ended transfer needs no more.
   virtual void dropImage() = 0;
+  /// The end is on the disk as well.
+  virtual void onEnded() {}
 
   /// Any work that is under way ends at its next turn; the number of the work that begins now.
   unsigned beginWork() { return ++work_; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Commit at the destination, in slices: stale rows out, the image's rows in, everything read back and compared. What was done is
-// noted before each turn of the event loop, so that an undo can begin at any of them. transfer_exchange.cc has the part of the
-// tables that are exchanged: it comes last, because it is all or nothing by itself.
+// Commit at the destination, in slices: stale rows out, those of the image's rows in that were not made early, and all compared
+// (transfer_verify.cc). What was done is noted before each turn of the event loop, so that an undo can begin at any of them.
+// transfer_exchange.cc has the part of the tables that are exchanged: it comes last, because it is all or nothing by itself.
 #include "common/log.h"
 #include "mibs/registry.h"
 #include "subagent/transfer_clock.h"
@@ -29,9 +29,11 @@ Task<> DestinationTransfer::commit(unsigned work) {
     if (!isCurrent(work)) co_return;
   }
   showImage();
-  if (!staging_->isWhole()) co_return finish(TransferOper::failed, notWhole());
+  if (!staging_->isWhole()) co_return giveUp(TransferOper::failed, notWhole());
   auto status = co_await keepFormer(work);
   if (!isCurrent(work)) co_return;
+  // The state file says now that more than early rows is to be taken back.
+  if (status && early_) status = early_->close();
   if (status) {
     status = co_await removeStale(work);
     if (!isCurrent(work)) co_return;
@@ -56,15 +58,49 @@ Task<> DestinationTransfer::commit(unsigned work) {
     status = save();
   }
   if (!status) co_return startUndo(TransferOper::failed, status.error().text);
+  stopEarly();
   log::info(label() + " is committed with " + std::to_string(row_.rows) + " rows" +
             (row_.missing ? ", " + std::to_string(row_.missing) + " are missing" : ""));
   notify();
 }
 
+Task<Status> DestinationTransfer::findStale(unsigned work, TableBackEnd& table, std::vector<AnyRow>& present) {
+  auto* early = early_ ? early_->find(table.table()) : nullptr;
+  if (early) {
+    auto known = co_await bringUpToDate(work, *early);
+    if (!isCurrent(work) || !known) co_return known;
+  }
+  if (early && early->isRead && early->others.size() <= context().limits.sliceRows) {
+    for (const auto& key : early->others) {
+      auto found = table.find(vm_, *rowOfKey(row_.uuid, key));
+      if (!found) co_return failure(found.error());
+      if (*found) present.push_back(std::move(**found));
+    }
+    co_return Status{};
+  }
+  Visitor collect = [this, &present](TableBackEnd&, const AnyRow& row) -> Status {
+    if (!early_ || !early_->isOurs(row)) present.push_back(row);
+    return {};
+  };
+  auto read = co_await forEachRowOf(work, table, std::move(collect));
+  if (!isCurrent(work)) co_return Status{};
+  if (!read) co_return failure(read.error().status, "the VM's rows cannot be read: " + read.error().text);
+  co_return Status{};
+}
+
 Task<Status> DestinationTransfer::removeStale(unsigned work) {
   std::vector<AnyRow> present;
-  auto read = co_await readRows(work, Tables::rowByRow, present);
-  if (!isCurrent(work) || !read) co_return read;
+  for (auto* table : backEnd().tables()) {
+    if (table->isExchanged()) continue;
+    auto found = co_await findStale(work, *table, present);
+    if (!isCurrent(work) || !found) co_return found;
+    auto* early = early_ ? early_->find(table->table()) : nullptr;
+    while (early && !early->toRemove.empty()) {
+      if (auto removed = removeUnwanted(*early); !removed) co_return removed;
+      co_await nextTurn(loop());
+      if (!isCurrent(work)) co_return Status{};
+    }
+  }
   stale_.readAt = Clock::now();
   for (std::size_t at = 0; at < present.size();) {
     auto slice = sliceOf(present, at);
@@ -81,17 +117,33 @@ Task<Status> DestinationTransfer::removeStale(unsigned work) {
 }
 
 Task<Status> DestinationTransfer::createRows(unsigned work) {
-  Places places;
   for (const auto* table : mib::tables()) {
     if (isExchanged(*table)) continue;
-    auto [at, end] = rows().of(*table);
-    while (at != end) {
-      places.clear();
-      for (; at != end && places.size() < context().limits.sliceRows; ++at) places.push_back(at);
-      if (auto created = createSlice(places); !created) co_return created;
-      co_await nextTurn(loop());
-      if (!isCurrent(work)) co_return Status{};
-    }
+    auto* early = early_ ? early_->find(*table) : nullptr;
+    Status created;
+    if (early)
+      created = co_await makeRest(work, *early);
+    else
+      created = co_await createRowsOf(work, *table);
+    if (!isCurrent(work) || !created) co_return created;
+  }
+  co_return Status{};
+}
+
+Task<Status> DestinationTransfer::createRowsOf(unsigned work, const TableInfo& table) {
+  Refused refused = [this](ImageRows::Place, const Error& error) -> Status {
+    if (!isBestEffort()) return failure(error);
+    leaveOut(error.text);
+    return {};
+  };
+  Places places;
+  auto [at, end] = rows().of(table);
+  while (at != end) {
+    places.clear();
+    for (; at != end && places.size() < context().limits.sliceRows; ++at) places.push_back(at);
+    if (auto created = createSlice(places, refused); !created) co_return created;
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return Status{};
   }
   co_return Status{};
 }
@@ -107,75 +159,25 @@ void DestinationTransfer::leaveOut(const std::string& why) {
   if (++row_.missing <= maxRefusalsLogged) log::warning(label() + ": " + why + "; it is left out (bestEffort)");
 }
 
-Status DestinationTransfer::createSlice(const Places& places) {
+Status DestinationTransfer::createSlice(const Places& places, const Refused& refused) {
+  if (places.empty()) return {};
   auto slice = unpackAged(places);
   auto* table = backEnd().tableFor(slice.front().table());
+  auto* early = early_ ? early_->find(slice.front().table()) : nullptr;
   for (std::size_t at = 0; at < slice.size();) {
     BatchResult result{0, Error{SnmpStatus::wrongValue, "this device has no " + std::string{slice.front().table().name}}};
     if (table) result = table->create(vm_, std::span{slice}.subspan(at));
-    for (std::size_t i = at; i < at + result.done; ++i) places[i]->second.created = true;
+    for (std::size_t i = at; i < at + result.done; ++i) {
+      places[i]->second.created = true;
+      if (early) early->unseen.insert(places[i]);
+    }
     at += result.done;
     if (!result.error) continue;
     auto text = describe(slice[at]) + " cannot be made: " + result.error->text;
-    if (!isBestEffort()) return failure(text);
-    leaveOut(text);
+    if (auto goesOn = refused(places[at], Error{result.error->status, std::move(text)}); !goesOn) return goesOn;
     ++at;
   }
   return {};
-}
-
-Task<Status> DestinationTransfer::verify(unsigned work) {
-  ++reading_;
-  Difference difference;
-  Visitor compare = [this, &difference](TableBackEnd& table, const AnyRow& row) -> Status {
-    readBack(table, row, difference);
-    return {};
-  };
-  auto read = co_await forEachRow(work, std::move(compare));
-  if (!isCurrent(work)) co_return Status{};
-  if (!read) co_return failure("what was made cannot be read back: " + read.error().text);
-  std::size_t looked = 0;
-  for (auto at = rows().entries().begin(); at != rows().entries().end();) {
-    auto entry = at++;
-    if (!isSeen(entry->second)) {
-      if (entry->second.created && difference.gone++ == 0) difference.example = describe(rows().unpack(*entry)) + " is not there";
-      // An undo still removes what was created, hence it needs the entry; bestEffort has none behind it but the manager's own.
-      if (isBestEffort() || !entry->second.created) rows().erase(entry);
-    }
-    if (++looked % context().limits.sliceRows != 0) continue;
-    co_await nextTurn(loop());
-    if (!isCurrent(work)) co_return Status{};
-  }
-  row_.missing += difference.altered + difference.gone;
-  co_return judge(difference);
-}
-
-void DestinationTransfer::readBack(TableBackEnd& table, const AnyRow& row, Difference& difference) {
-  // What begins here by itself while the path still leads elsewhere is no part of the image.
-  if (!table.moves(row)) return;
-  auto found = rows().find(row);
-  if (found == rows().entries().end()) {
-    if (difference.surplus++ == 0) difference.example = describe(row) + " is there, but was not in the image";
-    return;
-  }
-  if (!rows().unpack(*found).equals(row, Carry::exact) && difference.altered++ == 0)
-    difference.example = describe(row) + " is there with other values";
-  // From here on the entry is what is really there, and what signs of life are measured from.
-  rows().put(row, Clock::now())->second.seenIn = reading_;
-}
-
-Status DestinationTransfer::judge(const Difference& difference) const {
-  bool isEqual = difference.none() && row_.missing == 0 && staging_->isWhole();
-  if (isEqual) return {};
-  if (!isBestEffort()) return failure("what was made does not read back as it was written: " + difference.text());
-  if (!difference.none()) log::warning(label() + ": read back with differences, kept (bestEffort): " + difference.text());
-  return {};
-}
-
-std::string DestinationTransfer::Difference::text() const {
-  if (none()) return "count or digest are not those of the end mark";
-  return std::to_string(altered) + " rows altered, " + std::to_string(gone) + " gone, " + std::to_string(surplus) +
-         " too many; first: " + example;
 }
 
 }  // namespace vmmig

@@ -15,6 +15,7 @@ DestinationTransfer::DestinationTransfer(std::shared_ptr<TransferContext> contex
 
 DestinationTransfer::~DestinationTransfer() {
   if (rehearsalTimer_) loop().cancel(*rehearsalTimer_);
+  stopEarly();
 }
 
 Status DestinationTransfer::permits(TransferAdmin wanted) const {
@@ -57,6 +58,9 @@ void DestinationTransfer::begin() {
     case TransferOper::committing: return startUndo(TransferOper::prepared);
     case TransferOper::committed: startConclusion(TransferOper::prepared); break;
     case TransferOper::aborting: afterUndo_ = TransferOper::prepared; break;
+    case TransferOper::prepared:
+      if (early_ && early_->hasMade()) return startUndo(TransferOper::prepared);
+      return prepare();
     default: return prepare();
   }
   // Or a restart would bring the older epoch back.
@@ -72,7 +76,14 @@ void DestinationTransfer::prepare() {
   isCreatedKnown_ = true;
   row_.operStatus = TransferOper::prepared;
   if (auto saved = save(); !saved) return finish(TransferOper::failed, saved.error().text);
+  onEnded();
   armDeadline();
+  startEarly();
+}
+
+void DestinationTransfer::giveUp(TransferOper after, std::string error) {
+  if (early_ && early_->hasMade()) return startUndo(after, std::move(error));
+  finish(after, std::move(error));
 }
 
 void DestinationTransfer::obey(TransferAdmin wanted) {
@@ -80,7 +91,7 @@ void DestinationTransfer::obey(TransferAdmin wanted) {
   if (wanted == TransferAdmin::commit && now == TransferOper::prepared) return startCommit();
   if (wanted == TransferAdmin::done && now == TransferOper::committed) return finish(TransferOper::done);
   if (wanted != TransferAdmin::abort) return;
-  if (now == TransferOper::prepared) return finish(TransferOper::aborted);
+  if (now == TransferOper::prepared) return giveUp(TransferOper::aborted);
   if (now == TransferOper::committing || now == TransferOper::committed) return startUndo(TransferOper::aborted);
   if (now == TransferOper::aborting && afterUndo_ == TransferOper::prepared) afterUndo_ = TransferOper::aborted;
 }
@@ -88,7 +99,7 @@ void DestinationTransfer::obey(TransferAdmin wanted) {
 void DestinationTransfer::onDeadline() {
   const std::string text = "the manager did not finish in time; see why it is gone, and transfer the VM again";
   switch (row_.operStatus) {
-    case TransferOper::prepared: return finish(TransferOper::expired, text);
+    case TransferOper::prepared: return giveUp(TransferOper::expired, text);
     case TransferOper::committing: return startUndo(TransferOper::expired, text);
     case TransferOper::committed: return startConclusion(TransferOper::expired, text);
     default: return;
@@ -97,15 +108,19 @@ void DestinationTransfer::onDeadline() {
 
 void DestinationTransfer::resume() {
   const std::string text = "vmmigd was restarted; nothing of the VM was left here: transfer the VM again";
+  bool isCommitted = row_.operStatus == TransferOper::committed;
+  if (!isCommitted && recoverEarly()) return startUndo(TransferOper::expired, text);
   // Nothing was made yet.
   if (row_.operStatus == TransferOper::prepared) return finish(TransferOper::expired, text);
   isCreatedKnown_ = false;
   recoverFormer();
-  if (row_.operStatus == TransferOper::committed) return start(stayCommitted(beginWork()));
+  if (isCommitted) return start(stayCommitted(beginWork()));
   startUndo(TransferOper::expired, text);
 }
 
 void DestinationTransfer::dropImage() {
+  stopEarly();
+  leftovers_.clear();
   staging_ = std::make_unique<ImageStaging>(row_.uuid, context().limits);
   stale_ = {};
   former_ = {};
@@ -114,6 +129,11 @@ void DestinationTransfer::dropImage() {
   refusedChunk_ = 0;
   context().stateFile.removeFormer(row_.uuid);
   forgetInTables();
+}
+
+// Not sooner: the state file says now that nothing is to be taken back any more.
+void DestinationTransfer::onEnded() {
+  if (auto removed = EarlyRowsFile::remove(earlyRowsPath()); !removed) log::error(label() + ": " + removed.error().text);
 }
 
 const std::string* DestinationTransfer::chunk(std::uint32_t number) const {
@@ -172,6 +192,7 @@ void DestinationTransfer::takeChunk(std::uint32_t number, const std::string& dat
     row_.error = {};
   }
   rehearseSoon();
+  if (early_ && early_->hasWork()) runEarly();
   if (staging_->inOrder() >= number && takingWork_ != currentWork()) {
     takingWork_ = currentWork();
     start(takeWaiting(currentWork()));
@@ -182,6 +203,7 @@ Task<> DestinationTransfer::takeWaiting(unsigned work) {
   while (staging_->takeWaiting(Clock::now())) {
     showImage();
     rehearseSoon();
+    if (early_ && early_->hasWork()) runEarly();
     co_await nextTurn(loop());
     if (!isCurrent(work)) co_return;
   }

@@ -7,6 +7,7 @@
 // failed. A committed transfer whose deadline passes is done all the same when its rows show that the VM runs here.
 #pragma once
 
+#include "subagent/early_rows.h"
 #include "subagent/image_staging.h"
 #include "subagent/transfer.h"
 
@@ -26,7 +27,9 @@ class DestinationTransfer final : public Transfer {
   void takeChunk(std::uint32_t number, const std::string& data) override;
 
  private:
-  using Places = std::vector<ImageRows::Map::iterator>;
+  using Places = std::vector<ImageRows::Place>;
+  /// What becomes of a row that cannot be made; its Error names it. An Error of its own ends the slice.
+  using Refused = std::function<Status(ImageRows::Place place, const Error& error)>;
 
   /// How often rows read back differ from those that were made.
   struct Difference {
@@ -41,12 +44,15 @@ class DestinationTransfer final : public Transfer {
   void resume() override;
   void onDeadline() override;
   void dropImage() override;
+  void onEnded() override;
   Status permitsCommit() const;
   std::string notWhole() const;
   Status checkRow(const AnyRow& row) const;
   Status judgeChunk(std::uint32_t number, const std::string& data) const;
 
   void prepare();
+  /// Ends a transfer that is prepared, in tasks when rows were made early.
+  void giveUp(TransferOper after, std::string error = {});
   void startCommit();
   /// Takes everything back, then: prepared (for a newer claim) or a final status.
   void startUndo(TransferOper after, std::string error = {});
@@ -63,26 +69,58 @@ class DestinationTransfer final : public Transfer {
   Task<> rehearse(unsigned work);
   image::Digest digestOfExchanged();
 
+  // Ahead of the commit (transfer_early.cc), and what is left of it in the commit.
+  std::string earlyRowsPath() const;
+  void startEarly();
+  void stopEarly();
+  /// Makes what has arrived, unless that is under way.
+  void runEarly();
+  Task<> makeEarly(unsigned work);
+  Task<Status> makeEarlyIn(unsigned work, EarlyTable& table);
+  void holdBack(EarlyTable& table, const Error& why);
+  /// Which rows of the VM are here, ours and others.
+  Task<Status> readPresent(unsigned work, EarlyTable& table);
+  /// What has happened to them since. When that is lost: EarlyTable::isRead is false.
+  Task<Status> listen(unsigned work, EarlyTable& table);
+  Task<Status> bringUpToDate(unsigned work, EarlyTable& table);
+  Status removeUnwanted(EarlyTable& table);
+  Status removeOlder(EarlyTable& table, const Places& places);
+  Status makeEarlySlice(EarlyTable& table);
+  Status makeLastSlice(EarlyTable& table);
+  Task<Status> makeRest(unsigned work, EarlyTable& table);
+  Task<Status> verifyDoubtful(unsigned work, EarlyTable& table, Difference& difference);
+  /// So many that reading all rows costs less than one by one.
+  bool isMany(std::size_t count);
+  /// After a restart: has the transfer made nothing but early rows? They are leftovers_ then.
+  bool recoverEarly();
+
   // The steps of commit, in this order.
   Task<> commit(unsigned work);
   Task<Status> keepFormer(unsigned work);
   Task<Status> removeStale(unsigned work);
+  Task<Status> findStale(unsigned work, TableBackEnd& table, std::vector<AnyRow>& present);
   Task<Status> createRows(unsigned work);
+  Task<Status> createRowsOf(unsigned work, const TableInfo& table);
   /// Rows of the tables that are exchanged: the VM's former ones out, the image's in, all or nothing.
   Task<Status> exchangeRows(unsigned work);
   Task<Status> verify(unsigned work);
-  Status createSlice(const Places& places);
+  Task<Status> verifyByReading(unsigned work, TableBackEnd& table, Difference& difference);
+  Task<Status> noteUnread(unsigned work, const TableInfo& table, Difference& difference);
+  Status createSlice(const Places& places, const Refused& refused);
   void leaveOut(const std::string& why);
   Places exchangedPlaces();
   Task<> leaveOutRefused(unsigned work, Places& places);
   std::vector<AnyRow> unpackAged(const Places& places);
   Status judge(const Difference& difference) const;
   void readBack(TableBackEnd& table, const AnyRow& row, Difference& difference);
+  void noteMissing(ImageRows::Place place, Difference& difference);
 
   Task<> undo(unsigned work);
   Task<std::size_t> exchangeBack(unsigned work);
   void recoverFormer();
   Task<std::size_t> removeCreated(unsigned work);
+  Task<std::size_t> removeLeftovers(unsigned work);
+  std::size_t removeAll(std::span<const AnyRow> rows);
   Task<std::size_t> restoreStale(unsigned work);
 
   Task<> conclude(unsigned work, TransferOper after, std::string error);
@@ -98,6 +136,11 @@ class DestinationTransfer final : public Transfer {
   /// The image while it arrives; from commit on its rows are those that were created here.
   std::unique_ptr<ImageStaging> staging_;
   bool isCreatedKnown_ = true;
+  /// None: nothing is made ahead of the commit.
+  std::unique_ptr<EarlyRows> early_;
+  unsigned earlyWork_ = 0;  // the work in which makeEarly() goes on
+  std::optional<EventLoop::TimerId> earlyTimer_;
+  std::vector<std::string> leftovers_;  // image::packKey of rows that were made and are in no image any more
   std::uint32_t reading_ = 0;
   /// Rows of the VM that were in the way, to be restored.
   struct Stale {

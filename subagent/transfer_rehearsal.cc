@@ -43,14 +43,14 @@ Task<> DestinationTransfer::rehearse(unsigned work) {
     std::vector<AnyRow> present;
     auto read = co_await readRows(work, Tables::exchanged, present);
     if (!isCurrent(work) || row_.operStatus != TransferOper::prepared || isBestEffort()) co_return;
-    if (!read) co_return finish(TransferOper::failed, read.error().text);
+    if (!read) co_return giveUp(TransferOper::failed, read.error().text);
     auto wanted = unpackAged(exchangedPlaces());
     Exchange exchange{present, wanted};
     auto refusal = backEnd().rehearse(vm_, exchange);
     if (!refusal)
       rehearsed_ = digestOfExchanged();
     else if (refusal->created || attempt == exchangeAttempts)
-      co_return finish(TransferOper::failed, refusal->error.text);
+      co_return giveUp(TransferOper::failed, refusal->error.text);
   }
 }
 

@@ -31,6 +31,8 @@ Task<> DestinationTransfer::undo(unsigned work) {
   if (!isCurrent(work)) co_return;
   lost += co_await removeCreated(work);
   if (!isCurrent(work)) co_return;
+  lost += co_await removeLeftovers(work);
+  if (!isCurrent(work)) co_return;
   lost += co_await restoreStale(work);
   if (!isCurrent(work)) co_return;
   endUndo(lost);
@@ -50,18 +52,48 @@ Task<std::size_t> DestinationTransfer::removeCreated(unsigned work) {
       at->second.created = false;
       slice.push_back(std::move(row));
     }
-    for (std::size_t from = 0; from < slice.size();) {
-      auto result = backEnd().tableFor(slice.front().table())->remove(vm_, std::span{slice}.subspan(from));
-      from += result.done;
-      if (!result.error) continue;
-      log::error(label() + ": a row cannot be removed again: " + result.error->text);
-      ++lost;
-      ++from;
-    }
+    lost += removeAll(slice);
     co_await nextTurn(loop());
     if (!isCurrent(work)) co_return lost;
   }
   co_return lost;
+}
+
+Task<std::size_t> DestinationTransfer::removeLeftovers(unsigned work) {
+  if (early_)
+    for (auto& table : early_->tables()) leftovers_.insert(leftovers_.end(), table.toRemove.begin(), table.toRemove.end());
+  std::size_t lost = 0;
+  while (!leftovers_.empty()) {
+    std::vector<AnyRow> slice;
+    while (!leftovers_.empty() && slice.size() < context().limits.sliceRows) {
+      auto row = rowOfKey(row_.uuid, leftovers_.back());
+      if (row && !slice.empty() && &slice.front().table() != &row->table()) break;
+      leftovers_.pop_back();
+      if (row) slice.push_back(std::move(*row));
+    }
+    lost += removeAll(slice);
+    co_await nextTurn(loop());
+    if (!isCurrent(work)) co_return lost;
+  }
+  co_return lost;
+}
+
+// All of one table. The number of those that stay.
+std::size_t DestinationTransfer::removeAll(std::span<const AnyRow> rows) {
+  if (rows.empty()) return 0;
+  auto* table = backEnd().tableFor(rows.front().table());
+  // A device that is configured otherwise now.
+  if (!table) return rows.size();
+  std::size_t lost = 0;
+  for (std::size_t from = 0; from < rows.size();) {
+    auto result = table->remove(vm_, rows.subspan(from));
+    from += result.done;
+    if (!result.error) continue;
+    log::error(label() + ": a row cannot be removed again: " + result.error->text);
+    ++lost;
+    ++from;
+  }
+  return lost;
 }
 
 Task<std::size_t> DestinationTransfer::restoreStale(unsigned work) {
@@ -135,7 +167,8 @@ Task<Status> DestinationTransfer::lookForLife(unsigned work, bool& alive) {
     found->second.seenIn = reading_;
     auto before = rows().unpack(*found);
     auto elapsed = Clock::now() - found->second.at;
-    alive = alive || !before.equals(row, Carry::exact) || !before.equals(row, Carry::traffic) || !explainedByTime(before, row, elapsed);
+    alive = alive || !before.equals(row, Carry::exact) || !before.equals(row, Carry::traffic) ||
+            !explainedByTime(before, row, elapsed);
     return {};
   };
   auto read = co_await forEachRow(work, std::move(compare));

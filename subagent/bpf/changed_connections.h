@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* What changed_connections.bpf.c and linux_changed_connections.cc share: who is followed, and an entry whose packet was seen. Both are keys of hash maps, so
    neither may have a hole. */
 #ifndef VMMIG_CHANGED_CONNECTIONS_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* What tcp_windows.bpf.c and linux_tcp_windows.cc share: one look-up of a TCP connection in the kernel's connection tracking. */
 #ifndef VMMIG_TCP_WINDOWS_H
 #define VMMIG_TCP_WINDOWS_H

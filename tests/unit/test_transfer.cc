@@ -22,7 +22,7 @@ TEST_F(TransferTest, MovesTheRowsAndForgetsTheVmAtTheSource) {
   EXPECT_TRUE(source_.backEnd().isBlocked(vmUuid));
   copyImage(5);
   EXPECT_TRUE(destination_.transferRow().complete);
-  EXPECT_TRUE(destination_.rows().empty());
+  EXPECT_EQ(destination_.state(), Oper::prepared);
   commit(5);
   auto frozen = source_.transferRow(), committed = destination_.transferRow();
   EXPECT_EQ(frozen.rows, 100u);

@@ -359,6 +359,9 @@ TEST_F(ExchangeTest, ARehearsalTakesTheStaleRowsForRemoved) {
   ASSERT_TRUE(until([&] { return destination_.exchanged().rehearsals > 0; }));
   turns(10);
   EXPECT_EQ(destination_.state(), Oper::prepared) << error();
+  EXPECT_EQ(destination_.exchangedRows(), before_);
+  ASSERT_TRUE(destination_.want(Admin::abort, 5));
+  ASSERT_TRUE(reaches(destination_, Oper::aborted));
   expectAsBefore();
 }
 

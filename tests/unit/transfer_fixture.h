@@ -52,17 +52,35 @@ struct Faults {
   std::function<void(TcpConnRow&)> alter;  // what is made comes out otherwise
   std::function<void()> beforeCreate;
   int forgotten = 0;  // how often the table was told to forget the VM
+  bool follows = true;
+  bool losesChanges = false;  // whoever follows
+};
+
+/// What a device was asked for.
+struct Calls {
+  int reads = 0;
+  int finds = 0;
+  std::size_t created = 0;  // rows
+  std::size_t removed = 0;
 };
 
 class FaultyTable final : public TableBackEnd {
  public:
-  FaultyTable(TableBackEnd& real, Faults& faults) : real_(real), faults_(faults) {}
+  FaultyTable(TableBackEnd& real, Faults& faults, Calls& calls) : real_(real), faults_(faults), calls_(calls) {}
   const TableInfo& table() const override { return real_.table(); }
   std::unique_ptr<RowCursor> read(const Vm& vm) override {
+    ++calls_.reads;
     if (faults_.read) return std::make_unique<BrokenCursor>();
     return real_.read(vm);
   }
-  Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) override { return real_.find(vm, key); }
+  Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) override {
+    ++calls_.finds;
+    return real_.find(vm, key);
+  }
+  std::unique_ptr<RowFollower> follow(const Vm& vm) override {
+    if (!faults_.follows) return nullptr;
+    return std::make_unique<FaultyFollower>(real_.follow(vm), faults_);
+  }
   Status check(const Vm& vm, const AnyRow& row) override {
     if (faults_.refusedPorts.contains(row.as<TcpConnRow>().localPort))
       return failure(SnmpStatus::wrongValue, "this port is refused");
@@ -78,6 +96,7 @@ class FaultyTable final : public TableBackEnd {
       auto row = rows[i];
       if (faults_.alter) faults_.alter(row.as<TcpConnRow>());
       if (auto made = real_.create(vm, {&row, 1}); made.error) return {i, made.error};
+      ++calls_.created;
     }
     return {rows.size(), std::nullopt};
   }
@@ -86,6 +105,7 @@ class FaultyTable final : public TableBackEnd {
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (spent(faults_.removesLeft)) return {i, Error{SnmpStatus::genErr, "the device does not answer"}};
       real_.remove(vm, keys.subspan(i, 1));
+      ++calls_.removed;
     }
     return {keys.size(), std::nullopt};
   }
@@ -95,6 +115,21 @@ class FaultyTable final : public TableBackEnd {
   struct BrokenCursor final : RowCursor {
     Result<bool> next(std::vector<AnyRow>&) override { return failure("the device does not answer"); }
   };
+  class FaultyFollower final : public RowFollower {
+   public:
+    FaultyFollower(std::unique_ptr<RowFollower> real, Faults& faults) : real_(std::move(real)), faults_(faults) {}
+    Result<bool> next(std::vector<AnyRow>& rows, std::vector<AnyRow>& gone) override {
+      if (!faults_.losesChanges) return real_->next(rows, gone);
+      // Nobody will ever hear of them.
+      std::vector<AnyRow> lost;
+      static_cast<void>(real_->next(lost, lost));
+      return failure("changes were lost");
+    }
+
+   private:
+    std::unique_ptr<RowFollower> real_;
+    Faults& faults_;
+  };
   static bool spent(std::optional<std::size_t>& left) {
     if (left && *left == 0) return true;
     if (left) --*left;
@@ -102,12 +137,13 @@ class FaultyTable final : public TableBackEnd {
   }
   TableBackEnd& real_;
   Faults& faults_;
+  Calls& calls_;
 };
 
 /// The connections of another back end, and tables that are exchanged.
 class FaultyBackEnd final : public BackEnd {
  public:
-  explicit FaultyBackEnd(BackEnd& real) : real_(real), table_(*real.tableFor(TableOf<TcpConnRow>::info), faults) {
+  explicit FaultyBackEnd(BackEnd& real) : real_(real), table_(*real.tableFor(TableOf<TcpConnRow>::info), faults, calls) {
     for (auto* table : exchanged.tables()) tables_.push_back(table);
   }
   std::string_view name() const override { return real_.name(); }
@@ -123,6 +159,7 @@ class FaultyBackEnd final : public BackEnd {
   bool isBlocked(const Uuid& vm) const override { return real_.isBlocked(vm); }
 
   Faults faults;
+  Calls calls;
   FakeExchangedTables exchanged;
 
  private:
@@ -195,6 +232,7 @@ class Device {
   VmRegistry& registry() { return agent_->registry; }
   FaultyBackEnd& backEnd() { return *backEnd_; }
   Faults& faults() { return backEnd_->faults; }
+  Calls& calls() { return backEnd_->calls; }
   FakeExchangedTables& exchanged() { return backEnd_->exchanged; }
   std::vector<TcpConnRow> rows() { return memory_.firewall().rowsOf(vm()); }
   Vm vm() const { return {vmUuid, "web1", {vmAddress}}; }
