@@ -10,6 +10,7 @@ class CapacityWatch::Table final : public TableBackEnd {
   const TableInfo& table() const override { return table_.table(); }
   std::unique_ptr<RowCursor> read(const Vm& vm) override { return table_.read(vm); }
   Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) override { return table_.find(vm, key); }
+  std::unique_ptr<RowFollower> follow(const Vm& vm) override { return table_.follow(vm); }
   Status check(const Vm& vm, const AnyRow& row) override { return table_.check(vm, row); }
   bool moves(const AnyRow& row) const override { return table_.moves(row); }
   InetAddress peerOf(const AnyRow& row) const override { return table_.peerOf(row); }

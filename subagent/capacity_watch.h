@@ -23,7 +23,9 @@ class CapacityWatch final : public BackEnd {
   std::span<TableBackEnd* const> tables() override { return tables_; }
   std::optional<Refusal> exchange(const Vm& vm, const Exchange& exchange) override;
   std::optional<Refusal> rehearse(const Vm& vm, const Exchange& exchange) override { return backEnd_->rehearse(vm, exchange); }
+  void prepareBlock(const Vm& vm) override { backEnd_->prepareBlock(vm); }
   Status block(const Vm& vm) override { return backEnd_->block(vm); }
+  bool isSettled(const Uuid& vm) override { return backEnd_->isSettled(vm); }
   void unblock(const Uuid& vm) override { backEnd_->unblock(vm); }
   bool isBlocked(const Uuid& vm) const override { return backEnd_->isBlocked(vm); }
 

@@ -69,14 +69,14 @@ class Scene:
 
     def reach(self, step):
         self.hypervisor.begin("b")
+        if step == "creating":  # ahead of the commit, while the VM runs
+            wait_until(lambda: tracked(self.lab, "fw-b"), 10, "first rows created", step=0)
+            assert tracked(self.lab, "fw-b") < self.rows
+            return
         wait_until(lambda: transfer(self.lab.nms, ADDRESSES["fw-b"])[1] == self.rows, 10, "all rows staged")
         if self.lab.switches:
             wait_until(lambda: self.state("sw-b") == "prepared", 10, "switch prepared")
-        if step == "creating":
-            self.waiting = self.hypervisor.begin_stop()
-            wait_until(lambda: tracked(self.lab, "fw-b"), 3, "first rows created", step=0)
-            assert tracked(self.lab, "fw-b") < self.rows
-        elif step == "frozen":
+        if step == "frozen":
             self.cut("fw-b")
             self.waiting = self.hypervisor.begin_stop()
             for source in self.of("a"):

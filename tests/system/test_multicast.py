@@ -125,6 +125,7 @@ def test_a_destination_that_does_not_snoop_is_refused_while_the_vm_runs(scene):
     vmmig = start_vmmig(lab)
     lab.switches["b"].namespace.ip("link set br0 type bridge mcast_snooping 0")
     assert not Hypervisor(lab, vmmig).migrate("b")
+    wait_until(lambda: vmmig.latest().state == "not moved", 10, "the end of the migration")
     assert vmmig.latest().reason.startswith("sw-b: "), vmmig.latest().text
     assert "bridge br0 does not snoop" in vmmig.agents["sw-b"].process.log()
     scene.receiver.mark()

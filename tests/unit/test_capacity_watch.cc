@@ -60,6 +60,15 @@ TEST_F(CapacityWatchTest, tellsAgainAfterThereWasRoom) {
   EXPECT_EQ(told_, 2);
 }
 
+TEST_F(CapacityWatchTest, FollowsAsItsDeviceDoes) {
+  auto follower = table().follow(vm_);
+  ASSERT_TRUE(follower);
+  create(1);
+  std::vector<AnyRow> rows, gone;
+  EXPECT_TRUE(follower->next(rows, gone));
+  EXPECT_EQ(rows.size(), 1u);
+}
+
 /// A full device, whose exchanges answer what they are told.
 class FullBackEnd final : public BackEnd {
  public:
@@ -74,9 +83,19 @@ class FullBackEnd final : public BackEnd {
   Status block(const Vm&) override { return {}; }
   void unblock(const Uuid&) override {}
   bool isBlocked(const Uuid&) const override { return false; }
+  void prepareBlock(const Vm&) override { isPrepared = true; }
+  bool isSettled(const Uuid&) override { return isPrepared; }
 
   std::optional<Refusal> answer;
+  bool isPrepared = false;
 };
+
+TEST_F(CapacityWatchTest, BlocksAsItsDeviceDoes) {
+  CapacityWatch watch{std::make_unique<FullBackEnd>(), [] {}};
+  EXPECT_FALSE(watch.isSettled(vm_.uuid));
+  watch.prepareBlock(vm_);
+  EXPECT_TRUE(watch.isSettled(vm_.uuid));
+}
 
 TEST_F(CapacityWatchTest, anExchangeThatIsRefusedForCapacityTellsToo) {
   auto full = std::make_unique<FullBackEnd>();
