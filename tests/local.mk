@@ -160,6 +160,7 @@ tests_traffic_traffic_SOURCES = \
   tests/traffic/traffic.cc
 system_tests = \
   tests/system/test_acl.py \
+  tests/system/test_bench_report.py \
   tests/system/test_counters.py \
   tests/system/test_demo.py \
   tests/system/test_dhcp_snooping.py \
