@@ -197,7 +197,8 @@ Result<Record> readPacked(OerReader& in, const Uuid& vm, bool isPut) {
   if (!table || !table->moves)
     return failure(SnmpStatus::wrongValue, "is of table " + std::to_string(*subid) + ", which this version does not move");
   auto row = unpackRow(*table, vm, *octets);
-  if (!row) return failure(SnmpStatus::wrongEncoding, "is no row of " + std::string{table->name} + ": " + toHex(octets->substr(0, 64)));
+  if (!row)
+    return failure(SnmpStatus::wrongEncoding, "is no row of " + std::string{table->name} + ": " + toHex(octets->substr(0, 64)));
   if (isPut) return Record{Put{std::move(*row)}};
   return Record{Remove{std::move(*row)}};
 }
@@ -219,7 +220,8 @@ Result<std::vector<Record>> readChunk(const Uuid& vm, std::string_view chunk) {
   OerReader in{chunk};
   auto seen = in.uint8();
   if (!seen || *seen != version)
-    return failure(SnmpStatus::wrongValue, "the chunk's version is not " + std::to_string(version) + "; update the older program");
+    return failure(SnmpStatus::wrongValue,
+                   "the chunk's version is not " + std::to_string(version) + "; update the older program");
   auto count = in.quantity();
   // Each record has at least 4 octets: a count beyond that is a lie, and must not size anything.
   if (!count || *count > chunk.size() / 4) return failure(SnmpStatus::wrongEncoding, "the chunk's record count is wrong");

@@ -98,7 +98,8 @@ bool guarded(Work work) {
 int requested(netsnmp_mib_handler* handler, netsnmp_handler_registration* registration, netsnmp_agent_request_info* info,
               netsnmp_request_info* requests) {
   auto& agent = *static_cast<AgentxAgent*>(handler->myvoid);
-  if (!guarded([&] { agent.serve(toOid(registration->rootoid, registration->rootoid_len), *info, requests); })) netsnmp_set_request_error(info, requests, SNMP_ERR_GENERR);
+  if (!guarded([&] { agent.serve(toOid(registration->rootoid, registration->rootoid_len), *info, requests); }))
+    netsnmp_set_request_error(info, requests, SNMP_ERR_GENERR);
   return SNMP_ERR_NOERROR;
 }
 

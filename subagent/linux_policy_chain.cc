@@ -91,7 +91,8 @@ std::string keyText(const json& key) {
   if (!key.is_object()) return {};
   if (key.contains("elem")) return key["elem"].contains("val") ? keyText(key["elem"]["val"]) : std::string{};
   if (key.contains("prefix")) return textIn(key["prefix"], "addr") + "/" + std::to_string(numberIn(key["prefix"], "len"));
-  if (key.contains("range") && key["range"].is_array() && key["range"].size() == 2) return keyText(key["range"][0]) + "-" + keyText(key["range"][1]);
+  if (key.contains("range") && key["range"].is_array() && key["range"].size() == 2)
+    return keyText(key["range"][0]) + "-" + keyText(key["range"][1]);
   return {};
 }
 

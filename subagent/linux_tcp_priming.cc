@@ -12,8 +12,12 @@ namespace {
 std::string tableText(const std::string& interface) {
   return "table inet vmmig_priming {\n"
          "  flags owner;\n"
-         "  chain zone { type filter hook prerouting priority -290; iifname \"" + interface + "\" ct zone set tcp urgptr; }\n"
-         "  chain stop { type filter hook prerouting priority -199; iifname \"" + interface + "\" drop; }\n"
+         "  chain zone { type filter hook prerouting priority -290; iifname \"" +
+         interface +
+         "\" ct zone set tcp urgptr; }\n"
+         "  chain stop { type filter hook prerouting priority -199; iifname \"" +
+         interface +
+         "\" drop; }\n"
          "}\n";
 }
 

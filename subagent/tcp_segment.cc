@@ -78,7 +78,7 @@ void append(std::string& packet, const Header& header) {
 struct Direction {
   std::uint32_t end, maxEnd, maxWindow, maxAck;
   unsigned scale;
-  std::uint32_t adjustedFrom;            // of this direction's sequence numbers, by a NAT helper
+  std::uint32_t adjustedFrom;  // of this direction's sequence numbers, by a NAT helper
   std::int32_t offsetBefore, offsetAfter;
 
   std::uint16_t window() const {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Following a VM's connections and flows on the kernel: what real traffic, conntrack(8) and the passing of time do to them is told,
-// and what is told comes to what a reading of all rows shows.
+// Following a VM's connections and flows on the kernel: what real traffic, conntrack(8) and the passing of time do to them is
+// told, and what is told comes to what a reading of all rows shows.
 #include <gtest/gtest.h>
 
 #include "mibs/image.h"
