@@ -9,8 +9,18 @@ namespace vmmig {
 
 void Sha256::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
 
+namespace {
+
+/// Fetched once: what EVP_sha256() names is looked up anew for each digest, which costs more than a row's octets.
+const EVP_MD* sha256() {
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return algorithm;
+}
+
+}  // namespace
+
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1)
+  if (!context_ || !sha256() || EVP_DigestInit_ex(context_.get(), sha256(), nullptr) != 1)
     throw std::runtime_error("OpenSSL has no SHA-256; check its configuration");
 }
 

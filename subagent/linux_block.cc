@@ -198,8 +198,9 @@ std::optional<std::vector<InboundTuple>> LinuxBlock::Prepared::tuples() {
 }
 
 void LinuxBlock::prepare(const Vm& vm) {
+  // What cannot be prepared, block() does, and says what is wrong.
+  if (!ensure()) return;
   auto prepared = std::make_unique<Prepared>(events_, vm);
-  // If it cannot be, block() reads them all.
   if (prepared->begin(translated_)) prepared_[vm.uuid] = std::move(prepared);
 }
 
@@ -221,7 +222,8 @@ Status LinuxBlock::addTranslated(const Vm& vm) {
 
 Status LinuxBlock::block(const Vm& vm) {
   if (isBlocked(vm.uuid)) return {};
-  if (auto status = ensure(); !status) return status;
+  if (!prepared_.contains(vm.uuid))
+    if (auto status = ensure(); !status) return status;
   std::vector<Element> elements;
   for (const auto& address : vm.addresses)
     elements.emplace_back(isV6(address) ? "inet vmmig vm6" : "inet vmmig vm4", toString(address));

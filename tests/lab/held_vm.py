@@ -8,7 +8,7 @@ import signal
 
 from . import stock
 from .netns import wait_until
-from .scene import CUT, DEADLINES, TRANSFER_DEADLINE
+from .scene import CUT, DEADLINES, GRACE, TRANSFER_DEADLINE
 from .topology import ADDRESSES, MANAGER, SITES
 from .vmmig import VM_INDEX, Vmmig, transfer
 from .workload import Workload
@@ -123,7 +123,7 @@ class HeldVm:
 
     def wait_unblocked(self):
         for device in (f"fw-{site}" for site in SITES):
-            wait_until(lambda device=device: not self.is_blocked(device), TRANSFER_DEADLINE + 4, f"{device} blocks nothing")
+            wait_until(lambda device=device: not self.is_blocked(device), TRANSFER_DEADLINE + GRACE, f"{device} blocks nothing")
 
     # What must be true
 
@@ -144,7 +144,7 @@ class HeldVm:
         assert self.stood_seconds() < HOLD_SECONDS + 0.5
         wait_until(lambda: not self.destination.process.running(), 5, "QEMU at the destination ended")
         assert "RESUME" not in [event["event"] for event in self.destination.events]
-        wait_until(lambda: self.lab.conntrack_rows("b") == [], TRANSFER_DEADLINE + 4, "nothing left at the destination")
+        wait_until(lambda: self.lab.conntrack_rows("b") == [], TRANSFER_DEADLINE + GRACE, "nothing left at the destination")
         self.wait_unblocked()
         self.workload.assert_alive(10)
         assert len(self.lab.conntrack_rows("a")) == self.rows

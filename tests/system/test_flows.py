@@ -308,7 +308,7 @@ def test_an_ftp_session_with_rewritten_addresses_loses_not_one_byte(lab):
     # The server's SYN is lost, and sent again when the VM has moved.
     lab.ns["client"].run("nft", "-f", "-", text=LOSS)
     waiting = session.announce()
-    wait_until(lambda: "dport" in lab.ns["fw-a"].run("conntrack", "-L", "expect").stdout, 2, "a connection expected")
+    wait_until(lambda: "dport" in lab.ns["fw-a"].run("conntrack", "-L", "expect").stdout, 10, "a connection expected")
     migrate(lab, vmmig)
     lab.ns["client"].run("nft", "delete", "table", "inet", "loss")
     assert [each["vmMigExpectHelper"] for each in vmmig.show("fw-b", "expect")] == ["ftp"]
