@@ -309,11 +309,13 @@ TEST_F(VmstateTest, APathThatCannotBeIsSaid) {
 
 TEST(VmOfQemu, TheUuidIsOnItsCommandLine) {
   auto uuid = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
-  int ready[2];
+  int ready[2], held[2];
   ASSERT_EQ(::pipe(ready), 0);
+  ASSERT_EQ(::pipe2(held, O_CLOEXEC), 0);
   pid_t child = ::fork();
   if (child == 0) {
     ::dup2(ready[1], 1);
+    ::dup2(held[0], 0);  // or the child ends at once where the tests have no input
     ::execl("/bin/sh", "qemu", "-c", "echo; read wait; :", "-name", "web-1", "-uuid", uuid, nullptr);
     ::_exit(127);
   }
@@ -324,8 +326,7 @@ TEST(VmOfQemu, TheUuidIsOnItsCommandLine) {
   ::waitpid(child, nullptr, 0);
   EXPECT_EQ(vmOfQemu(child), std::nullopt) << "it is gone";
   EXPECT_EQ(vmOfQemu(::getpid()), std::nullopt) << "no QEMU";
-  ::close(ready[0]);
-  ::close(ready[1]);
+  for (int fd : {ready[0], ready[1], held[0], held[1]}) ::close(fd);
 }
 
 }  // namespace
