@@ -35,7 +35,7 @@ def test_a_released_vm_goes_on_at_the_destination(hosts, vms):
     destination.wait_status("running")
     b.wait(vm, "resumed")
     a.wait(vm, "stopped", "released")
-    assert source.status() == "postmigrate"
+    source.wait_status("postmigrate")
     assert a.history(vm) == ["preCopy", "stopped"] and b.history(vm) == ["prepared", "resumed"]
     resume = next(event["timestamp"] for event in destination.events if event["event"] == "RESUME")
     assert b.get(vm, "Time") == [str(resume["seconds"] * 1000000 + resume["microseconds"])]
@@ -221,7 +221,7 @@ def test_post_copy_is_held_before_the_vm_runs_at_the_destination(hosts, vms):
     a.set(vm, Action="release")
     b.wait(vm, "resumed")
     a.wait(vm, "stopped", "released")
-    assert source.migration() == "postcopy-active"
+    source.wait_migration("postcopy-active")
     source.command("migrate-set-parameters", max_postcopy_bandwidth=10**9)
     destination.wait_migration("completed")
     assert (a.history(vm), b.history(vm)) == (["preCopy", "stopped"], ["prepared", "resumed"])

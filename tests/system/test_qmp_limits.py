@@ -27,7 +27,7 @@ def test_without_a_return_path_the_source_believes_what_it_has_sent(hosts, vms):
     source.wait_migration("completed")
     destination.kill()
     b.wait(vm, "failed")
-    assert source.status() == "postmigrate"
+    source.wait_status("postmigrate")
     source.command("cont")
     a.wait(vm, "failed")
     assert "continued at the source" in a.get(vm, "Error")[0]
@@ -88,4 +88,4 @@ def test_the_last_of_several_migrations_is_as_good_as_the_first(hosts, vms):
         a.wait(vm, "stopped", "held")
     a.set(vm, Action="release")
     wait_until(lambda: destination.status() == "running", 5, "running")
-    assert source.status() == "postmigrate"
+    source.wait_status("postmigrate")

@@ -50,14 +50,14 @@ def test_a_vmmigd_that_is_stopped_leaves_no_vm_standing(hosts, vms):
     source, _ = held(a, b, vm)
     a.agent.process.stop()
     source.wait_status("running")
-    assert source.migration() == "cancelled"
+    source.wait_migration("cancelled")
     capabilities = source.command("query-migrate-capabilities")
     assert {"capability": "pause-before-switchover", "state": False} in capabilities
     # The negative control: without vmmigd, nothing is held.
     source, destination = a.machine(other), b.incoming(other)
     source.migrate(destination.uri)
     destination.wait_status("running")
-    assert source.migration() == "completed"
+    source.wait_migration("completed")
     a.agent.start().wait_ready()
     b.wait(other, "resumed")
     assert a.get(other, "") == [None], "it had left before"
