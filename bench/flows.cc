@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "bench/measure.h"
 #include "common/unique_fd.h"
 
 namespace vmmig {
@@ -31,11 +32,6 @@ constexpr std::uint32_t portsEach = 50000, firstPort = 1024;
 constexpr std::uint16_t serverPort = 80, windowOnWire = 512;
 constexpr std::uint8_t windowScale = 7;
 constexpr std::size_t dataSize = 400;
-
-[[noreturn]] void fail(const std::string& text) {
-  std::cerr << "flows: " << text << '\n';
-  std::exit(1);
-}
 
 /// Of another namespace, whatever this process is in later.
 UniqueFd rawSocketIn(const char* netns) {

@@ -12,29 +12,13 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "bench/measure.h"
 #include "subagent/linux_back_end.h"
 #include "subagent/linux_netlink.h"
 #include "subagent/tcp_conn_tuples.h"
 
 namespace vmmig {
 namespace {
-
-[[noreturn]] void fail(const std::string& text) {
-  std::fprintf(stderr, "raw_ctnetlink: %s\n", text.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T need(Result<T> result) {
-  if (!result) fail(result.error().text);
-  if constexpr (!std::is_void_v<T>) return std::move(*result);
-}
-
-double millisecondsOf(const std::function<void()>& work) {
-  auto begin = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
-}
 
 /// A connection of the VM 10.0.0.5: 50,000 ports, then the next peer.
 struct Conn {

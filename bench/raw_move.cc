@@ -12,26 +12,12 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "bench/measure.h"
 #include "common/unique_fd.h"
 #include "subagent/linux_netlink.h"
 
 namespace vmmig {
 namespace {
-
-[[noreturn]] void fail(const std::string& text) {
-  std::fprintf(stderr, "raw_move: %s\n", text.c_str());
-  std::exit(1);
-}
-template <class T>
-T need(Result<T> result) {
-  if (!result) fail(result.error().text);
-  if constexpr (!std::is_void_v<T>) return std::move(*result);
-}
-double millisecondsOf(const std::function<void()>& work) {
-  auto begin = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
-}
 
 NetlinkSocket socketIn(const char* netns) {
   UniqueFd there{open(netns, O_RDONLY | O_CLOEXEC)};

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "bench/measure.h"
 #include "manager/transfer_side.h"
 #include "mibs/tcp_conn_table.h"
 
@@ -12,21 +13,12 @@ using namespace vmmig;
 
 namespace {
 
-template <class T>
-T must(Result<T> result, const char* what) {
-  if (!result) {
-    std::cerr << "row_by_row: " << what << ": " << result.error().text << '\n';
-    std::exit(1);
-  }
-  if constexpr (!std::is_void_v<T>) return std::move(*result);
-}
-
 double since(Clock::time_point begin) { return std::chrono::duration<double, std::milli>(Clock::now() - begin).count(); }
 
 std::shared_ptr<Device> open(EventLoop& loop, const char* peer) {
   SessionOptions options;
   options.peer = peer;
-  return std::make_shared<Device>(peer, must(SnmpSession::open(loop, options), peer));
+  return std::make_shared<Device>(peer, need(SnmpSession::open(loop, options), peer));
 }
 
 struct Moved {
@@ -43,8 +35,8 @@ Task<> introduce(Device& device, Moved vm) {
   std::vector<AnyRow> vms, addresses;
   vms.emplace_back(row);
   addresses.emplace_back(address);
-  must(co_await device.create(std::move(vms)), "the VM");
-  must(co_await device.create(std::move(addresses)), "its address");
+  need(co_await device.create(std::move(vms)), "the VM");
+  need(co_await device.create(std::move(addresses)), "its address");
 }
 
 Task<> forget(Device& device, Moved vm) {
@@ -52,21 +44,21 @@ Task<> forget(Device& device, Moved vm) {
   row.uuid = vm.uuid;
   std::vector<AnyRow> rows;
   rows.emplace_back(row);
-  must(co_await device.destroy(std::move(rows)), "the VM's removal");
+  need(co_await device.destroy(std::move(rows)), "the VM's removal");
 }
 
 Task<> move(Device& source, Device& destination, Moved vm, nlohmann::json& result) {
   co_await introduce(source, vm);
   co_await introduce(destination, vm);
   auto begin = Clock::now();
-  auto rows = must(co_await source.readAll(TableOf<TcpConnRow>::info, vm.uuid), "the read");
+  auto rows = need(co_await source.readAll(TableOf<TcpConnRow>::info, vm.uuid), "the read");
   result["rows"] = rows.size();
   result["readMs"] = since(begin);
   auto made = rows;
   begin = Clock::now();
-  must(co_await destination.create(std::move(made)), "the write");
+  need(co_await destination.create(std::move(made)), "the write");
   result["writeMs"] = since(begin);
-  must(co_await destination.destroy(std::move(rows)), "the removal");
+  need(co_await destination.destroy(std::move(rows)), "the removal");
   co_await forget(source, vm);
   co_await forget(destination, vm);
 }

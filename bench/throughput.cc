@@ -5,6 +5,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "bench/measure.h"
 #include "manager/at_once.h"
 #include "manager/transfer_side.h"
 #include "mibs/image_table.h"
@@ -27,16 +28,6 @@ class Stopwatch {
  private:
   Clock::time_point start_ = Clock::now();
 };
-
-/// What goes wrong in a benchmark ends it.
-template <class T>
-T must(Result<T> result, const char* what) {
-  if (!result) {
-    std::cerr << "throughput: " << what << ": " << result.error().text << '\n';
-    std::exit(1);
-  }
-  if constexpr (!std::is_void_v<T>) return std::move(*result);
-}
 
 TcpConnRow connection(std::uint32_t number) {
   TcpConnRow row;
@@ -71,17 +62,17 @@ class Bench {
     address.uuid = vm;
     address.address = vmAddress;
     std::vector<VmAddressRow> addresses{address};
-    must(co_await source_.introduce(vmRow, addresses), "the source does not take the VM");
-    must(co_await destination_.introduce(vmRow, addresses), "the destination does not take the VM");
+    need(co_await source_.introduce(vmRow, addresses), "the source does not take the VM");
+    need(co_await destination_.introduce(vmRow, addresses), "the destination does not take the VM");
 
     std::vector<AnyRow> connections;
     for (std::uint32_t i = 0; i < rows; ++i) connections.emplace_back(connection(i));
     Stopwatch write;
-    must(co_await sourceDevice_->create(std::move(connections)), "row-by-row write");
+    need(co_await sourceDevice_->create(std::move(connections)), "row-by-row write");
     result["rowWriteMs"] = write.milliseconds();
 
     Stopwatch read;
-    auto found = must(co_await sourceDevice_->readAll(TableOf<TcpConnRow>::info, vm), "row-by-row read");
+    auto found = need(co_await sourceDevice_->readAll(TableOf<TcpConnRow>::info, vm), "row-by-row read");
     result["rowReadMs"] = read.milliseconds();
     if (found.size() != rows) must<void>(failure(std::to_string(found.size()) + " rows came back"), "row-by-row read");
 
@@ -94,8 +85,8 @@ class Bench {
     auto epoch = static_cast<std::uint32_t>(std::time(nullptr));
     TransferRow last;
     Stopwatch read;
-    must(co_await source_.claim(epoch, TransferPolicy::require, deadlineSeconds, ignore), "track");
-    must(co_await source_.reach(TransferAdmin::freeze, TransferOper::frozen, [&last](const auto& row) { last = row; }), "freeze");
+    need(co_await source_.claim(epoch, TransferPolicy::require, deadlineSeconds, ignore), "track");
+    need(co_await source_.reach(TransferAdmin::freeze, TransferOper::frozen, [&last](const auto& row) { last = row; }), "freeze");
     image_.resize(last.chunks);
     co_await forEachAtOnce(image_.size(), getsAtOnce, [this, epoch](std::size_t i) { return fetch(i, epoch); });
     result["chunkReadMs"] = read.milliseconds();
@@ -104,15 +95,15 @@ class Bench {
     auto sourceDigest = last.digest;
 
     Stopwatch write;
-    must(co_await destination_.claim(epoch, TransferPolicy::require, deadlineSeconds, ignore), "prepare");
+    need(co_await destination_.claim(epoch, TransferPolicy::require, deadlineSeconds, ignore), "prepare");
     co_await forEachAtOnce(image_.size(), setsAtOnce, [this, epoch](std::size_t i) { return store(i, epoch); });
-    must(co_await destination_.reach(TransferAdmin::commit, TransferOper::committed, [&last](const auto& row) { last = row; }), "commit");
+    need(co_await destination_.reach(TransferAdmin::commit, TransferOper::committed, [&last](const auto& row) { last = row; }), "commit");
     result["chunkWriteMs"] = write.milliseconds();
     if (last.digest != sourceDigest || last.rows != rows)
       must<void>(failure("source and destination differ"), "commit");
 
-    must(co_await source_.reach(TransferAdmin::release, TransferOper::released, ignore), "release");
-    must(co_await destination_.reach(TransferAdmin::done, TransferOper::done, ignore), "done");
+    need(co_await source_.reach(TransferAdmin::release, TransferOper::released, ignore), "release");
+    need(co_await destination_.reach(TransferAdmin::done, TransferOper::done, ignore), "done");
   }
 
   ImageRow key(std::size_t i, std::uint32_t epoch) const {
@@ -124,7 +115,7 @@ class Bench {
   }
 
   Task<> fetch(std::size_t i, std::uint32_t epoch) {
-    auto row = must(co_await readRow<ImageRow>(*sourceDevice_, key(i, epoch)), "chunk GET");
+    auto row = need(co_await readRow<ImageRow>(*sourceDevice_, key(i, epoch)), "chunk GET");
     if (!row) must<void>(failure("chunk " + std::to_string(i + 1) + " is missing"), "chunk GET");
     image_[i] = std::move(row->data.value);
   }
@@ -133,7 +124,7 @@ class Bench {
     auto row = key(i, epoch);
     row.data.value = image_[i];
     std::vector<std::string_view> columns{"vmMigImageData"};
-    must(co_await destinationDevice_->write(row, columns), "chunk SET");
+    need(co_await destinationDevice_->write(row, columns), "chunk SET");
   }
 
   std::shared_ptr<Device> sourceDevice_, destinationDevice_;
@@ -144,7 +135,7 @@ class Bench {
 std::shared_ptr<Device> open(EventLoop& loop, const char* peer) {
   SessionOptions options;
   options.peer = peer;
-  return std::make_shared<Device>(peer, must(SnmpSession::open(loop, options), peer));
+  return std::make_shared<Device>(peer, need(SnmpSession::open(loop, options), peer));
 }
 
 }  // namespace

@@ -13,9 +13,6 @@
 
 namespace vmmig {
 
-namespace {
-
-/// errno says why not.
 bool writeAll(int fd, std::string_view text) {
   while (!text.empty()) {
     auto written = ::write(fd, text.data(), text.size());
@@ -25,6 +22,8 @@ bool writeAll(int fd, std::string_view text) {
   }
   return true;
 }
+
+namespace {
 
 bool writeFile(const std::string& path, std::string_view text, mode_t mode) {
   UniqueFd fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)};

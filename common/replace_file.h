@@ -15,4 +15,7 @@ namespace vmmig {
 /// An Error names the path, the reason, and what to do.
 Status replaceFile(const std::string& path, std::string_view text, mode_t mode = 0600);
 
+/// All of it, however often write(2) is interrupted; errno says why not.
+bool writeAll(int fd, std::string_view text);
+
 }  // namespace vmmig

@@ -13,6 +13,8 @@
 #include <sstream>
 #include <utility>
 
+#include "common/replace_file.h"
+
 namespace vmmig {
 
 namespace {
@@ -43,16 +45,6 @@ EarlyRowsFile::Keys unpack(std::string_view text) {
       keys.erase(key);
   }
   return keys;
-}
-
-bool writeAll(int fd, std::string_view text) {
-  while (!text.empty()) {
-    auto written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
 }
 
 }  // namespace

@@ -198,4 +198,26 @@ table inet strict {
 )";
 };
 
+/// The ways in which a connection of the VM can come about.
+struct Path {
+  const char* name;
+  bool isOpenedByVm;
+  SocketAddress to, listenAt;
+  bool isTranslated;
+  friend void PrintTo(const Path& path, std::ostream* out) { *out << path.name; }
+};
+inline const Path paths[] = {
+    {"IPv4", true, {"192.0.2.9", 80}, {"192.0.2.9", 80}, false},
+    {"IPv6", true, {"2001:db8::9", 80}, {"2001:db8::9", 80}, false},
+    {"IPv4OpenedByThePeer", false, {"10.0.0.5", 80}, {"10.0.0.5", 80}, false},
+    {"IPv6OpenedByThePeer", false, {"fd00::5", 80}, {"fd00::5", 80}, false},
+    {"SourceTranslated", true, {"192.0.2.9", 8443}, {"192.0.2.9", 8443}, true},
+    {"DestinationTranslated", false, {"192.0.2.1", 2222}, {"10.0.0.5", 22}, true},
+};
+
+inline TcpPair openPair(const FirewallLab& lab, const Path& path) {
+  if (path.isOpenedByVm) return {lab.vm, lab.peer, path.to, path.listenAt};
+  return {lab.peer, lab.vm, path.to, path.listenAt};
+}
+
 }  // namespace vmmig

@@ -28,33 +28,13 @@ std::vector<AnyRow> readAll(TableBackEnd& table, const Vm& vm) {
   }
 }
 
-struct Path {
-  const char* name;
-  bool isOpenedByVm;
-  SocketAddress to, listenAt;
-  bool isTranslated;
-  friend void PrintTo(const Path& path, std::ostream* out) { *out << path.name; }
-};
-const Path paths[] = {
-    {"IPv4", true, {"192.0.2.9", 80}, {"192.0.2.9", 80}, false},
-    {"IPv6", true, {"2001:db8::9", 80}, {"2001:db8::9", 80}, false},
-    {"IPv4OpenedByThePeer", false, {"10.0.0.5", 80}, {"10.0.0.5", 80}, false},
-    {"IPv6OpenedByThePeer", false, {"fd00::5", 80}, {"fd00::5", 80}, false},
-    {"SourceTranslated", true, {"192.0.2.9", 8443}, {"192.0.2.9", 8443}, true},
-    {"DestinationTranslated", false, {"192.0.2.1", 2222}, {"10.0.0.5", 22}, true},
-};
-
 class RealTraffic : public testing::TestWithParam<Path> {
  protected:
   RealTraffic() {
     lab_.firewall.enter();
     device_ = makeLinuxBackEnd();
     table_ = device_->tables()[0];
-    const auto& path = GetParam();
-    if (path.isOpenedByVm)
-      pair_.emplace(lab_.vm, lab_.peer, path.to, path.listenAt);
-    else
-      pair_.emplace(lab_.peer, lab_.vm, path.to, path.listenAt);
+    pair_.emplace(openPair(lab_, GetParam()));
     lab_.firewall.enter();
   }
   AnyRow row() {

@@ -13,21 +13,6 @@ namespace {
 
 const Vm vm5 = makeVm(5);
 
-struct Path {
-  const char* name;
-  bool isOpenedByVm;
-  SocketAddress to, listenAt;
-  friend void PrintTo(const Path& path, std::ostream* out) { *out << path.name; }
-};
-const Path paths[] = {
-    {"IPv4", true, {"192.0.2.9", 80}, {"192.0.2.9", 80}},
-    {"IPv6", true, {"2001:db8::9", 80}, {"2001:db8::9", 80}},
-    {"IPv4OpenedByThePeer", false, {"10.0.0.5", 80}, {"10.0.0.5", 80}},
-    {"IPv6OpenedByThePeer", false, {"fd00::5", 80}, {"fd00::5", 80}},
-    {"SourceTranslated", true, {"192.0.2.9", 8443}, {"192.0.2.9", 8443}},
-    {"DestinationTranslated", false, {"192.0.2.1", 2222}, {"10.0.0.5", 22}},
-};
-
 using Rows = std::map<std::string, AnyRow>;
 
 /// A device in the lab's firewall, and what its follower of one table has told.
@@ -94,11 +79,7 @@ class Following {
 
 class FollowedConnection : public testing::TestWithParam<Path> {
  protected:
-  TcpPair open() {
-    const auto& path = GetParam();
-    if (path.isOpenedByVm) return {lab_.vm, lab_.peer, path.to, path.listenAt};
-    return {lab_.peer, lab_.vm, path.to, path.listenAt};
-  }
+  TcpPair open() { return openPair(lab_, GetParam()); }
   FirewallLab lab_;
   Following following_{lab_.firewall, TableOf<TcpConnRow>::info};
 };
