@@ -34,6 +34,30 @@ std::unique_ptr<RowCursor> readAtOnce(std::function<Result<std::vector<AnyRow>>(
   return std::make_unique<BatchCursor>(std::move(read));
 }
 
+Result<std::vector<std::optional<AnyRow>>> TableBackEnd::findAll(const Vm& vm, std::span<const AnyRow> keys) {
+  std::vector<std::optional<AnyRow>> result;
+  for (const auto& key : keys) {
+    auto found = find(vm, key);
+    if (!found) return failure(found.error());
+    result.push_back(std::move(*found));
+  }
+  return result;
+}
+
+std::vector<bool> TableBackEnd::renew(const Vm& vm, std::span<AnyRow> rows) {
+  std::vector<bool> renewed;
+  for (auto& row : rows) {
+    bool isThere = false;
+    if (replace(vm, row)) {
+      auto found = find(vm, row);
+      isThere = found && *found && (*found)->equals(row, Carry::exact);
+      if (isThere) row = std::move(**found);
+    }
+    renewed.push_back(isThere);
+  }
+  return renewed;
+}
+
 CheckRow summaryOf(std::span<const CheckRow> checks) {
   CheckRow summary;
   auto worst =

@@ -34,8 +34,8 @@ class RowFollower {
  public:
   virtual ~RowFollower() = default;
   /// A bounded piece of work: appends rows that are new or may have changed, as they are now, and the keys of rows that have gone
-  /// (only their index counts). False when nothing is left that had happened before the call. An Error: changes were lost; whoever
-  /// follows reads all rows anew and goes on with this follower.
+  /// (only their index counts). False when nothing is left that had happened before the call. An Error: changes were lost;
+  /// whoever follows reads all rows anew and goes on with this follower.
   virtual Result<bool> next(std::vector<AnyRow>& rows, std::vector<AnyRow>& gone) = 0;
 };
 
@@ -54,8 +54,10 @@ class TableBackEnd {
   /// The VM's rows as they are now, in no particular order.
   virtual std::unique_ptr<RowCursor> read(const Vm& vm) = 0;
   virtual Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) = 0;
-  /// Follows the VM's rows as long as the follower lives, which is no longer than the table; nullptr: this table cannot (now), and
-  /// whoever wants to know what changed reads all of it.
+  /// find() of each. No more than a slice of them: it is one piece of work.
+  virtual Result<std::vector<std::optional<AnyRow>>> findAll(const Vm& vm, std::span<const AnyRow> keys);
+  /// Follows the VM's rows as long as the follower lives, which is no longer than the table; nullptr: this table cannot (now),
+  /// and whoever wants to know what changed reads all of it.
   virtual std::unique_ptr<RowFollower> follow(const Vm&) { return nullptr; }
 
   /// Could the device hold this row? Changes nothing. Errors: inconsistentName (not this VM's), inconsistentValue, wrongValue;
@@ -72,13 +74,17 @@ class TableBackEnd {
   virtual BatchResult create(const Vm& vm, std::span<const AnyRow> rows) = 0;
   /// Changes a row that exists in place where the device can; else deletes and creates it. Errors: inconsistentName.
   virtual Status replace(const Vm& vm, const AnyRow& row) = 0;
+  /// Rows that stand here as they were made, but for what a clock and packets change: gives them what `rows` have of that,
+  /// without making them anew. True: the row has it, and is now as the device tells it. False: nobody knows how it stands;
+  /// whoever wants it removes and creates it.
+  virtual std::vector<bool> renew(const Vm& vm, std::span<AnyRow> rows);
   /// Removes rows; one that is gone already is no error.
   virtual BatchResult remove(const Vm& vm, std::span<const AnyRow> keys) = 0;
   /// The VM has left, or no transfer brings it any more: nothing that was made for it will have to be told from what is others'.
   virtual void forget(const Uuid&) {}
 
-  /// A transfer changes the rows of all tables that say so by BackEnd::exchange(), in one transaction of the device, instead of by
-  /// create() and remove(), which stay for single rows that SNMP writes.
+  /// A transfer changes the rows of all tables that say so by BackEnd::exchange(), in one transaction of the device, instead of
+  /// by create() and remove(), which stay for single rows that SNMP writes.
   virtual bool isExchanged() const { return false; }
 
   /// What the table needs of the device, and what is not so; for vmMigCheckTable.
@@ -94,7 +100,7 @@ struct Exchange {
 
 /// Why an exchange cannot be; nothing of it has happened.
 struct Refusal {
-  Error error;                                // its text names the row and the reason
+  Error error;                              // its text names the row and the reason
   std::optional<std::size_t> created = {};  // the row of `create` that is at fault, when it is one of them
 };
 
@@ -113,13 +119,14 @@ class BackEnd {
   /// All of it or nothing, also when the process is killed in the middle. A row that exists under an index of `create` and is not
   /// among `remove` is an error (inconsistentName), as is a policy of which pieces are missing (unless it is an undo).
   virtual std::optional<Refusal> exchange(const Vm& vm, const Exchange& exchange) = 0;
-  /// Could it be, as far as the device can tell without doing it? A policy of which pieces are missing is left out. Changes nothing.
+  /// Could it be, as far as the device can tell without doing it? A policy of which pieces are missing is left out. Changes
+  /// nothing.
   virtual std::optional<Refusal> rehearse(const Vm& vm, const Exchange& exchange) = 0;
 
   /// The VM will be blocked soon: what takes long is done now, while it runs. Undone by unblock().
   virtual void prepareBlock(const Vm&) {}
-  /// Stops the VM's traffic ahead of connection tracking: once isSettled(), no packet of the VM changes any row until unblock(), on
-  /// its translated addresses neither. Ends by itself with this process, however it ends. Blocking twice is blocking once.
+  /// Stops the VM's traffic ahead of connection tracking: once isSettled(), no packet of the VM changes any row until unblock(),
+  /// on its translated addresses neither. Ends by itself with this process, however it ends. Blocking twice is blocking once.
   virtual Status block(const Vm& vm) = 0;
   /// Are the packets through that were under way when block() came? Some milliseconds later they are.
   virtual bool isSettled(const Uuid&) { return true; }

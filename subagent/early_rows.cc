@@ -26,7 +26,7 @@ bool EarlyRows::isOurs(const AnyRow& row) {
 void EarlyRows::onPut(Place place) {
   auto* table = find(rows_.tableOf(*place));
   if (!table) return;
-  if (table->toRemove.erase(place->first) > 0) place->second.created = true;
+  if (table->toRemove.erase(place->first) > 0) place->second.created = place->second.differs = true;
   drop(*table, place);
   table->toMake.insert(place);
 }
@@ -57,6 +57,7 @@ void EarlyRows::note(EarlyTable& table, const AnyRow& row) {
   // It will be made anew, whatever it is now.
   if (table.toMake.contains(place)) return;
   if (!rows_.unpack(*place).equals(row, Carry::exact)) {
+    place->second.differs = true;
     table.left.insert(place);
     return;
   }

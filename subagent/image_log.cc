@@ -13,10 +13,7 @@ ImageLog::ImageLog(const Uuid& vm, const TransferLimits& limits)
 Status ImageLog::observe(const AnyRow& row, Clock::time_point now) {
   if (auto found = rows_.find(row); found != rows_.entries().end()) {
     found->second.seenIn = reading_;
-    auto before = rows_.unpack(*found);
-    bool isSame = before.equals(row, Carry::exact) && before.equals(row, Carry::traffic) &&
-                  explainedByTime(before, row, now - found->second.at);
-    if (isSame) return {};
+    if (isUndisturbed(rows_.unpack(*found), row, now - found->second.at)) return {};
     forgetEnd(found);
   } else if (rows_.size() >= limits_.maxRows) {
     return failure(SnmpStatus::resourceUnavailable, "the VM has more than " + std::to_string(limits_.maxRows) + " rows");

@@ -8,10 +8,10 @@ namespace vmmig {
 ImageRows::Map::iterator ImageRows::put(const AnyRow& row, Clock::time_point at) {
   auto [place, isNew] = entries_.try_emplace(image::packKey(row));
   auto before = isNew ? std::nullopt : std::optional{unpack(*place)};
-  place->second.octets = image::packRow(row, image::Form::full);
-  place->second.at = at;
+  refresh(place, row, at);
   // What a clock changes is not in the digest.
   if (before && before->equals(row, Carry::exact)) return place;
+  place->second.differs = true;
   if (before) digest_.remove(*before);
   digest_.add(row);
   return place;

@@ -15,10 +15,11 @@ namespace vmmig {
 class ImageRows {
  public:
   struct Entry {
-    std::string octets;                                 // image::packRow, full
-    Clock::time_point at;                               // when its clock columns were true
-    std::uint32_t seenIn = 0;                           // the number of the reading that saw it last
-    bool created = false;                               // destination: made on the device by this transfer
+    std::string octets;        // image::packRow, full
+    Clock::time_point at;      // when its clock columns were true
+    std::uint32_t seenIn = 0;  // the number of the reading that saw it last
+    bool created = false;      // destination: made on the device by this transfer
+    bool differs = false;      // what was made has other values than these, also where no packet changes them
     Clock::time_point ends = Clock::time_point::max();  // source: when it goes by itself, if that is soon
   };
   /// By image::packKey, hence table after table. Iterators stay valid while others are put and erased.

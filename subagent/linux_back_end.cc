@@ -49,6 +49,9 @@ class LinuxBackEnd final : public BackEnd {
   void addTable(Arguments&&... arguments);
   void addDhcpBindings();
   ConntrackDevice conntrack();
+  std::function<bool()> waitForPackets() {
+    return [this] { return waitForPacketsUnderWay(tcpConns_.tun()); };
+  }
   CheckRow checkConntrack();
   CheckRow checkStrictness();
 
@@ -75,12 +78,13 @@ Nft openNft() {
 LinuxBackEnd::LinuxBackEnd(LinuxOptions options)
     : options_(std::move(options)),
       nft_(std::make_unique<Nft>(openNft())),
-      events_(options_.loop),
+      events_(options_.loop, waitForPackets()),
       tcpConns_(conntrack(), options_.loop, options_.hasWindows),
       flows_(conntrack()),
-      block_(events_, translatedInboundOf),
+      block_(events_, translatedInboundOf, waitForPackets()),
       // Masters ahead of what is expected behind them.
       tables_{&tcpConns_, &flows_, &expectations_} {
+  if (const auto* tun = tcpConns_.tun()) events_.disregard(tun->index());
   // 2 (the default) lets entries that began while nobody listened end without a word.
   if (conntrackSysctl("events") == 2u) setConntrackSysctl("events", 1);
   // Now: the first base chain of a hook takes the kernel up to 100 ms, which a stopped VM should not wait for.

@@ -2,7 +2,6 @@
 #include "subagent/linux_block.h"
 
 #include <linux/capability.h>
-#include <linux/membarrier.h>
 #include <netinet/in.h>
 #include <nftables/libnftables.h>
 #include <sys/syscall.h>
@@ -98,10 +97,6 @@ std::pair<std::string, std::string> inboundElement(const InboundTuple& inbound) 
   return {set("translated"),
           protocol + " . " + from + " . " + std::to_string(source.port) + " . " + to + " . " + std::to_string(destination.port)};
 }
-
-/// A packet that was behind the hook when the rule came is through when every CPU has left its read-side critical section. That
-/// takes the kernel 8 to 16 ms, hence in a thread of its own.
-bool waitForPacketsUnderWay() { return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0; }
 
 }  // namespace
 
@@ -237,7 +232,8 @@ Status LinuxBlock::block(const Vm& vm) {
     return failure("the translated connections of VM " + vm.label() + " cannot be blocked: " + status.error().text);
   }
   prepared_.erase(vm.uuid);
-  settling_[vm.uuid] = std::async(std::launch::async, waitForPacketsUnderWay);
+  // In a thread of its own, so that the reading goes on beside it.
+  settling_[vm.uuid] = std::async(std::launch::async, waitForPackets_);
   return {};
 }
 

@@ -24,9 +24,11 @@ bool hasNetAdmin();
 class LinuxBlock {
  public:
   using Translated = std::function<Result<std::vector<InboundTuple>>(const Vm&)>;
+  using WaitForPackets = std::function<bool()>;
   /// `translated` tells how packets from outside reach the VM behind a translation, by reading all entries; `events` tell what
-  /// comes behind that. They outlive the block.
-  LinuxBlock(ConntrackEvents& events, Translated translated) : events_(events), translated_(std::move(translated)) {}
+  /// comes behind that; `waitForPackets` waits, in a thread of its own, for those that are under way. They outlive the block.
+  LinuxBlock(ConntrackEvents& events, Translated translated, WaitForPackets waitForPackets)
+      : events_(events), translated_(std::move(translated)), waitForPackets_(std::move(waitForPackets)) {}
 
   /// Makes the table when it does not stand yet, and the one for bridges when there is a bridge.
   Status ensure();
@@ -79,6 +81,7 @@ class LinuxBlock {
 
   ConntrackEvents& events_;
   Translated translated_;
+  WaitForPackets waitForPackets_;
   std::map<Uuid, std::unique_ptr<Prepared>> prepared_;
   // The wait for packets under way; it says whether it could be waited.
   std::map<Uuid, std::future<bool>> settling_;

@@ -92,6 +92,7 @@ struct LinuxChangedConnections::Program {
   /// One batch; false when the map has been walked through. `token` is where it goes on.
   Result<bool> takeSome(std::optional<std::uint32_t>& token, std::vector<Entry>& entries);
   int followed() const { return bpf_map__fd(skeleton->maps.followed); }
+  bool takeNoted() const { return std::atomic_ref{skeleton->bss->noted}.exchange(0) != 0; }
   bool takeOverflow() const { return std::atomic_ref{skeleton->bss->overflow}.exchange(0) != 0; }
 
   changed_connections* skeleton;
@@ -222,7 +223,8 @@ void LinuxChangedConnections::stop() {
 }
 
 Result<bool> LinuxChangedConnections::take(std::vector<Entry>& entries) {
-  // First: what overflows while the list is read is told next time.
+  // First: what is noted or overflows while the list is read is told next time.
+  if (!program_->takeNoted()) return true;
   bool isComplete = !program_->takeOverflow();
   std::optional<std::uint32_t> token;
   for (;;) {
@@ -230,6 +232,10 @@ Result<bool> LinuxChangedConnections::take(std::vector<Entry>& entries) {
     if (!more) return failure(more.error());
     if (!*more) return isComplete;
   }
+}
+
+void LinuxChangedConnections::disregard(unsigned interfaceIndex) {
+  program_->skeleton->bss->own_interface = static_cast<int>(interfaceIndex);
 }
 
 Status LinuxChangedConnections::filter(int socket) {

@@ -49,6 +49,9 @@ class LinuxChangedConnections {
   /// table yet.
   Result<bool> take(std::vector<Entry>& entries);
 
+  /// Packets that come in at this interface are this process's own: what they change need not be told.
+  void disregard(unsigned interfaceIndex);
+
   /// From now on a ctnetlink socket gets only events (NEW, UPDATE, DESTROY) of entries with an address that is followed, and
   /// whatever else is no such message. For a socket that asks nothing: answers are filtered, too. Outlives this object;
   /// SO_DETACH_BPF takes it off.

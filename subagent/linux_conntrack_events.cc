@@ -29,6 +29,10 @@ constexpr int receivesPerTurn = 16;
 
 }  // namespace
 
+bool waitForPacketsUnderWay(LinuxTun* tun) {
+  return (tun && tun->waitForPackets()) || syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
+}
+
 Status ConntrackEvents::open() {
   if (conntrackSysctl("events").value_or(0) == 0)
     return failure("the kernel tells no events of connections: set net.netfilter.nf_conntrack_events to 1");
@@ -36,6 +40,7 @@ Status ConntrackEvents::open() {
     auto changed = LinuxChangedConnections::open();
     if (!changed) return failure(changed.error());
     changed_ = std::move(*changed);
+    changed_->disregard(ownInterface_);
   }
   UniqueFd socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER)};
   sockaddr_nl address{};
@@ -70,7 +75,7 @@ Status ConntrackEvents::add(Listener& listener, std::span<const InetAddress> add
   }
   for (const auto& address : addresses) listeners_.emplace(address, &listener);
   // A packet that was under way may have passed the list before it knew the address.
-  if (!isFollowed) syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+  if (!isFollowed) waitForPackets_();
   return {};
 }
 

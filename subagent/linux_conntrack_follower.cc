@@ -37,7 +37,8 @@ void ConntrackFollower<Row>::touched(const ConntrackEntry& entry) {
   key.zone = entry.zone;
   if constexpr (requires { key.protocol; }) key.protocol = entry.wire.protocol;
   setTuples(key, entry.wire.ends(*opener), *opener);
-  touched_.try_emplace(image::packKey(AnyRow{key}), std::move(key));
+  AnyRow any{std::move(key)};
+  touched_.try_emplace(image::packKey(any), any);
   if (touched_.size() > mostTouched) lost("more connections changed than vmmigd can remember");
 }
 
@@ -52,7 +53,7 @@ Result<bool> ConntrackFollower<Row>::next(std::vector<AnyRow>& rows, std::vector
   events_.drain();
   // What happens from here on is told behind the reading that follows.
   if (auto why = std::exchange(lost_, std::nullopt)) return failure(*why);
-  std::vector<Row> keys;
+  std::vector<AnyRow> keys;
   while (!touched_.empty() && keys.size() < NetlinkBatch::capacity)
     keys.push_back(std::move(touched_.extract(touched_.begin()).mapped()));
   auto found = lookUp_(keys);
@@ -61,7 +62,7 @@ Result<bool> ConntrackFollower<Row>::next(std::vector<AnyRow>& rows, std::vector
     if ((*found)[i])
       rows.push_back(std::move(*(*found)[i]));
     else
-      gone.emplace_back(std::move(keys[i]));
+      gone.push_back(std::move(keys[i]));
   }
   return !touched_.empty();
 }

@@ -17,7 +17,7 @@ template <class Row>
 class ConntrackFollower final : public RowFollower, private ConntrackEvents::Listener {
  public:
   /// Looks rows up by their keys: each as it is now, or nothing.
-  using LookUp = std::function<Result<std::vector<std::optional<AnyRow>>>(std::span<const Row> keys)>;
+  using LookUp = std::function<Result<std::vector<std::optional<AnyRow>>>(std::span<const AnyRow> keys)>;
   static Result<std::unique_ptr<RowFollower>> begin(ConntrackEvents& events, const Vm& vm, LookUp lookUp);
   ~ConntrackFollower() override { events_.remove(*this); }
 
@@ -32,7 +32,7 @@ class ConntrackFollower final : public RowFollower, private ConntrackEvents::Lis
   ConntrackEvents& events_;
   Vm vm_;
   LookUp lookUp_;
-  std::map<std::string, Row> touched_;  // keys, by image::packKey()
+  std::map<std::string, AnyRow> touched_;  // keys, by image::packKey()
   std::optional<std::string> lost_;
 };
 

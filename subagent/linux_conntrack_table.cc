@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <iterator>
 
 #include "common/log.h"
 #include "subagent/linux_conntrack_codec.h"
@@ -69,11 +71,22 @@ Result<std::optional<AnyRow>> LinuxConntrackTable<Row>::find(const Vm& vm, const
 }
 
 template <class Row>
-Result<std::vector<std::optional<AnyRow>>> LinuxConntrackTable<Row>::findAll(const Vm& vm, std::span<const Row> keys) {
+Result<std::vector<std::optional<AnyRow>>> LinuxConntrackTable<Row>::findAll(const Vm& vm, std::span<const AnyRow> keys) {
+  std::vector<std::optional<AnyRow>> result;
+  for (std::size_t from = 0; from < keys.size(); from = result.size()) {
+    auto some = findSome(vm, keys.subspan(from, std::min(keys.size() - from, NetlinkBatch::capacity)));
+    if (!some) return some;
+    std::move(some->begin(), some->end(), std::back_inserter(result));
+  }
+  return result;
+}
+
+template <class Row>
+Result<std::vector<std::optional<AnyRow>>> LinuxConntrackTable<Row>::findSome(const Vm& vm, std::span<const AnyRow> keys) {
   auto& batch = requests_.batch();
   for (const auto& key : keys) {
-    auto* request = batch.begin(IPCTNL_MSG_CT_GET, 0, familyOf(key));
-    putKey(request, key);
+    auto* request = batch.begin(IPCTNL_MSG_CT_GET, 0, familyOf(key.as<Row>()));
+    putKey(request, key.as<Row>());
     batch.finish(request);
   }
   std::vector<Row> present;
@@ -81,12 +94,12 @@ Result<std::vector<std::optional<AnyRow>>> LinuxConntrackTable<Row>::findAll(con
   Status taken;
   auto asked = requests_.ask([&, parse = parser(vm)](std::size_t at, const nlmsghdr* answer, int error) {
     if (!answer && error != ENOENT && taken)
-      taken = failure("cannot look up " + describe(vm, keys[at]) + ": " + errnoText(error));
+      taken = failure("cannot look up " + describe(vm, keys[at].as<Row>()) + ": " + errnoText(error));
     if (!answer) return;
     auto row = parse(answer);
     if (!row && taken) taken = failure(row.error());
     // The same entry seen from the other end is another row's.
-    if (!row || !*row || !isSameKey(**row, keys[at])) return;
+    if (!row || !*row || !isSameKey(**row, keys[at].as<Row>())) return;
     show(**row);
     present.push_back(std::move(**row));
     places.push_back(at);
@@ -103,7 +116,7 @@ template <class Row>
 std::unique_ptr<RowFollower> LinuxConntrackTable<Row>::follow(const Vm& vm) {
   if (!device_.events) return nullptr;
   auto follower =
-      ConntrackFollower<Row>::begin(*device_.events, vm, [this, vm](std::span<const Row> keys) { return findAll(vm, keys); });
+      ConntrackFollower<Row>::begin(*device_.events, vm, [this, vm](std::span<const AnyRow> keys) { return findAll(vm, keys); });
   if (follower) return std::move(*follower);
   log::notice("VM " + vm.label() + " cannot be followed, and its connections are read in the stop: " + follower.error().text);
   return nullptr;
@@ -222,6 +235,35 @@ Status LinuxConntrackTable<Row>::replace(const Vm& vm, const AnyRow& row) {
   return failure(std::move(*created.error));
 }
 
+template <class Row>
+std::vector<bool> LinuxConntrackTable<Row>::renew(const Vm& vm, std::span<AnyRow> rows) {
+  std::vector<bool> renewed;
+  for (std::size_t from = 0; from < rows.size(); from = renewed.size()) {
+    auto some = renewSome(vm, rows.subspan(from, std::min(rows.size() - from, NetlinkBatch::capacity)));
+    renewed.insert(renewed.end(), some.begin(), some.end());
+  }
+  return renewed;
+}
+
+template <class Row>
+std::vector<bool> LinuxConntrackTable<Row>::renewSome(const Vm& vm, std::span<AnyRow> rows) {
+  std::vector<bool> renewed(rows.size(), false);
+  auto& batch = requests_.batch();
+  for (const auto& row : rows) {
+    auto* message = batch.begin(IPCTNL_MSG_CT_NEW, 0, familyOf(row.as<Row>()));
+    putChange(message, row.as<Row>(), row.as<Row>());
+    batch.finish(message);
+  }
+  if (!requests_.run()) return renewed;
+  auto found = findSome(vm, rows);
+  if (!found) return renewed;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    renewed[i] = (*found)[i] && (*found)[i]->equals(rows[i], Carry::exact);
+    if (renewed[i]) rows[i] = std::move(*(*found)[i]);
+  }
+  return renewed;
+}
+
 template class LinuxConntrackTable<TcpConnRow>;
 template class LinuxConntrackTable<FlowRow>;
 
@@ -303,6 +345,52 @@ void LinuxTcpConnTable::prime(std::span<const TcpConnRow> rows) {
   auto primed = priming_->prime(rows, *windows_);
   if (!primed) log::warning("connections are made without their sequence numbers: " + primed.error().text);
   settle(rows, primed ? *primed : std::vector<bool>(rows.size(), false));
+}
+
+std::vector<bool> LinuxTcpConnTable::renewSome(const Vm&, std::span<AnyRow> anyRows) {
+  std::vector<bool> renewed(anyRows.size(), false);
+  std::vector<TcpConnRow> rows;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < anyRows.size(); ++i) {
+    const auto& row = anyRows[i].as<TcpConnRow>();
+    // In another state a segment would change it; and who learns its windows shall not be told others.
+    if (!isPrimable(row) || row.state != TcpState::established || (learning_ && learning_->knows(row))) continue;
+    rows.push_back(row);
+    places.push_back(i);
+  }
+  if (rows.empty()) return renewed;
+  auto primed = priming_->primeAgain(rows, *windows_);
+  if (!primed) {
+    log::warning("connections cannot be given their sequence numbers in place: " + primed.error().text);
+    return renewed;
+  }
+  auto isLive = setLives(rows, *primed);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    renewed[places[i]] = isLive[i];
+    if (isLive[i]) anyRows[places[i]] = AnyRow{std::move(rows[i])};
+  }
+  return renewed;
+}
+
+/// The segments gave each the life of one that has just had a packet, which for most is what the row says.
+std::vector<bool> LinuxTcpConnTable::setLives(std::span<const TcpConnRow> rows, std::span<const LinuxTcpPriming::Primed> primed) {
+  std::vector<bool> set(rows.size(), false);
+  std::vector<std::size_t> places;
+  auto& batch = requests_.batch();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!primed[i]) continue;
+    auto difference = static_cast<std::int64_t>(primed[i]->timeoutSeconds) - rows[i].timeout;
+    set[i] = std::abs(difference) <= 1;
+    if (set[i]) continue;
+    places.push_back(i);
+    auto* message = batch.begin(IPCTNL_MSG_CT_NEW, 0, familyOf(rows[i]));
+    putUpdate(message, rows[i], rows[i], timeouts());
+    batch.finish(message);
+  }
+  if (places.empty()) return set;
+  auto codes = requests_.run();
+  for (std::size_t i = 0; codes && i < places.size(); ++i) set[places[i]] = (*codes)[i] == 0;
+  return set;
 }
 
 /// State and remaining life, which the segments have changed; and who has not become as its row says has to learn.

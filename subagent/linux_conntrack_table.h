@@ -36,6 +36,8 @@ class LinuxConntrackTable : public ConntrackTable {
   InetAddress peerOf(const AnyRow& row) const final { return row.as<Row>().remAddress; }
   BatchResult create(const Vm& vm, std::span<const AnyRow> rows) final;
   Status replace(const Vm& vm, const AnyRow& row) final;
+  std::vector<bool> renew(const Vm& vm, std::span<AnyRow> rows) final;
+  Result<std::vector<std::optional<AnyRow>>> findAll(const Vm& vm, std::span<const AnyRow> keys) final;
 
  protected:
   using Parse = typename ConntrackCursor<Row>::Parse;
@@ -49,6 +51,8 @@ class LinuxConntrackTable : public ConntrackTable {
   /// A row as putNew() makes it, when that is not as it was asked for; and how what was made so is shown.
   virtual Row asMade(const Row& row) const { return row; }
   virtual void show(Row&) const {}
+  /// renew() of at most NetlinkBatch::capacity of them.
+  virtual std::vector<bool> renewSome(const Vm& vm, std::span<AnyRow> rows);
   /// What a message does not tell of these rows.
   virtual Status complete(std::span<Row>) { return {}; }
 
@@ -60,7 +64,7 @@ class LinuxConntrackTable : public ConntrackTable {
   Error createError(const Vm& vm, const AnyRow& row, int code) const final;
   Result<std::optional<Row>> findAsMade(const Vm& vm, const Row& key);
   /// At most NetlinkBatch::capacity of them.
-  Result<std::vector<std::optional<AnyRow>>> findAll(const Vm& vm, std::span<const Row> keys);
+  Result<std::vector<std::optional<AnyRow>>> findSome(const Vm& vm, std::span<const AnyRow> keys);
   Status update(const Vm& vm, const Row& before, const Row& after);
 
   ConntrackDevice device_;
@@ -75,6 +79,8 @@ class LinuxTcpConnTable final : public LinuxConntrackTable<TcpConnRow> {
   bool moves(const AnyRow& row) const override { return row.as<TcpConnRow>().state != TcpState::synSent; }
   bool readsWindows() const { return windows_.has_value(); }
   bool writesWindows() const { return windows_ && priming_; }
+  /// Where this table's own segments come in, if there are any.
+  LinuxTun* tun() { return priming_ ? &priming_->tun() : nullptr; }
   std::vector<CheckRow> checks() override;
 
  private:
@@ -89,6 +95,8 @@ class LinuxTcpConnTable final : public LinuxConntrackTable<TcpConnRow> {
   void going(const AnyRow& key) override;
   void show(TcpConnRow& row) const override;
   Status complete(std::span<TcpConnRow> rows) override;
+  std::vector<bool> renewSome(const Vm& vm, std::span<AnyRow> rows) override;
+  std::vector<bool> setLives(std::span<const TcpConnRow> rows, std::span<const LinuxTcpPriming::Primed> primed);
   bool isPrimable(const TcpConnRow& row) const;
   void prime(std::span<const TcpConnRow> rows);
   void settle(std::span<const TcpConnRow> rows, const std::vector<bool>& primed);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/linux_tcp_priming.h"
 
+#include <linux/netfilter/nf_conntrack_tcp.h>
+
 #include "subagent/tcp_segment.h"
 
 namespace vmmig {
@@ -34,14 +36,35 @@ Result<LinuxTcpPriming> LinuxTcpPriming::open() {
   return LinuxTcpPriming{std::move(owner), std::move(*tun)};
 }
 
+Status LinuxTcpPriming::write(std::span<const TcpSegment> segments) {
+  for (const auto& segment : segments)
+    if (auto written = tun_.write(packetOf(segment)); !written) return written;
+  return {};
+}
+
 Result<std::vector<bool>> LinuxTcpPriming::prime(std::span<const TcpConnRow> rows, LinuxTcpWindows& windows) {
   for (const auto& row : rows)
-    for (const auto& segment : primingOf(row))
-      if (auto written = tun_.write(packetOf(segment)); !written) return failure(written.error());
+    if (auto written = write(primingOf(row)); !written) return failure(written.error());
   std::vector<TcpConnRow> now{rows.begin(), rows.end()};
   if (auto read = windows.read(now); !read) return failure(read.error());
   std::vector<bool> result;
   for (std::size_t i = 0; i < rows.size(); ++i) result.push_back(isPrimed(rows[i], now[i]));
+  return result;
+}
+
+Result<std::vector<LinuxTcpPriming::Primed>> LinuxTcpPriming::primeAgain(std::span<TcpConnRow> rows, LinuxTcpWindows& windows) {
+  std::vector<TcpConnRow> now{rows.begin(), rows.end()};
+  if (auto read = windows.read(now); !read) return failure(read.error());
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (auto written = write(primingFrom(now[i], rows[i])); !written) return failure(written.error());
+  auto seen = windows.look(now);
+  if (!seen) return failure(seen.error());
+  std::vector<Primed> result(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!isPrimed(rows[i], now[i]) || (*seen)[i].state != TCP_CONNTRACK_ESTABLISHED) continue;
+    result[i] = (*seen)[i];
+    rows[i] = std::move(now[i]);
+  }
   return result;
 }
 

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "subagent/linux_nft.h"
 #include "subagent/linux_tcp_windows.h"
 #include "subagent/linux_tun.h"
+#include "subagent/tcp_segment.h"
 
 namespace vmmig {
 
@@ -21,9 +23,16 @@ class LinuxTcpPriming {
   /// Rows of connections in state established that have seen a reply and know no windows yet. False where one of them has not
   /// become as its row says. An Error: it could not be tried.
   Result<std::vector<bool>> prime(std::span<const TcpConnRow> rows, LinuxTcpWindows& windows);
+  /// Rows of connections that have been primed, and are in state established still. What the kernel knows of each then, and its
+  /// windows in the row; nothing where one of them has not become as its row says.
+  using Primed = std::optional<LinuxTcpWindows::Seen>;
+  Result<std::vector<Primed>> primeAgain(std::span<TcpConnRow> rows, LinuxTcpWindows& windows);
+  /// Where the segments come in.
+  LinuxTun& tun() { return tun_; }
 
  private:
   LinuxTcpPriming(std::unique_ptr<Nft> nft, LinuxTun tun) : nft_(std::move(nft)), tun_(std::move(tun)) {}
+  Status write(std::span<const TcpSegment> segments);
   std::unique_ptr<Nft> nft_;  // owns the table that drops
   LinuxTun tun_;
 };

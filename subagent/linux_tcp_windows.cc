@@ -137,21 +137,18 @@ Result<LinuxTcpWindows> LinuxTcpWindows::open() {
 }
 
 Status LinuxTcpWindows::read(std::span<TcpConnRow> rows) {
+  auto looked = look(rows);
+  return looked ? Status{} : failure(looked.error());
+}
+
+Result<std::vector<LinuxTcpWindows::Seen>> LinuxTcpWindows::look(std::span<TcpConnRow> rows) {
+  std::vector<Seen> result;
+  result.reserve(rows.size());
   for (std::size_t at = 0; at < rows.size(); at += VMMIG_LOOKUPS) {
     auto some = rows.subspan(at, std::min<std::size_t>(rows.size() - at, VMMIG_LOOKUPS));
     auto answers = lookUp(some);
     if (!answers) return failure(answers.error());
     for (std::size_t i = 0; i < some.size(); ++i) take(some[i], (*answers)[i]);
-  }
-  return {};
-}
-
-Result<std::vector<LinuxTcpWindows::Seen>> LinuxTcpWindows::look(std::span<const TcpConnRow> rows) {
-  std::vector<Seen> result;
-  result.reserve(rows.size());
-  for (std::size_t at = 0; at < rows.size(); at += VMMIG_LOOKUPS) {
-    auto answers = lookUp(rows.subspan(at, std::min<std::size_t>(rows.size() - at, VMMIG_LOOKUPS)));
-    if (!answers) return failure(answers.error());
     std::transform(answers->begin(), answers->end(), std::back_inserter(result), seenIn);
   }
   return result;

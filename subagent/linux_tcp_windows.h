@@ -39,8 +39,8 @@ class LinuxTcpWindows {
     std::uint32_t timeoutSeconds = 0;  // what is left
     std::uint32_t mark = 0;
   };
-  /// One for each row, which is named by its tuples and zone. An Error: the program could not be run.
-  Result<std::vector<Seen>> look(std::span<const TcpConnRow> rows);
+  /// One for each row, which is named by its tuples and zone; and read() besides. An Error: the program could not be run.
+  Result<std::vector<Seen>> look(std::span<TcpConnRow> rows);
 
  private:
   struct Program;

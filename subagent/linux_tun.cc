@@ -25,15 +25,34 @@ ifreq requestFor(const std::string& name) {
 
 }  // namespace
 
-Result<LinuxTun> LinuxTun::open(const std::string& pattern) {
+Result<UniqueFd> LinuxTun::openQueue(std::string& name) {
   UniqueFd fd{::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
   if (!fd) return failure("/dev/net/tun cannot be opened: " + errnoText(errno));
-  auto request = requestFor(pattern);
-  request.ifr_flags = IFF_TUN | IFF_NO_PI;
+  auto request = requestFor(name);
+  request.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE;
   if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return failure("no TUN device can be made: " + errnoText(errno));
-  LinuxTun tun{std::move(fd), request.ifr_name};
+  name = request.ifr_name;
+  return fd;
+}
+
+Result<LinuxTun> LinuxTun::open(std::string name) {
+  auto fd = openQueue(name);
+  if (!fd) return failure(fd.error());
+  auto spare = openQueue(name);
+  if (!spare) return failure(spare.error());
+  LinuxTun tun{std::move(*fd), std::move(name)};
+  tun.spare_ = std::move(*spare);
   if (auto started = tun.start(); !started) return failure(started.error());
   return tun;
+}
+
+bool LinuxTun::waitForPackets() {
+  auto request = requestFor(name_);
+  request.ifr_flags = IFF_DETACH_QUEUE;
+  if (::ioctl(spare_.get(), TUNSETQUEUE, &request) != 0) return false;
+  request.ifr_flags = IFF_ATTACH_QUEUE;
+  ::ioctl(spare_.get(), TUNSETQUEUE, &request);
+  return true;
 }
 
 Status LinuxTun::start() {
@@ -44,6 +63,7 @@ Status LinuxTun::start() {
   request.ifr_flags = IFF_UP;
   if (!socket || ::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0)
     return failure("interface " + name_ + " cannot be set up: " + errnoText(errno));
+  index_ = if_nametoindex(name_.c_str());
   return {};
 }
 

@@ -26,6 +26,7 @@ class LinuxWindowLearning {
   static TcpConnRow lenient(TcpConnRow row);
   /// It was created so.
   void begin(const TcpConnRow& row);
+  bool knows(const TcpConnRow& key) const { return entries_.contains(keyOf(key)); }
   /// It is gone, or was written anew.
   void forget(const TcpConnRow& key);
   /// Shows the row as it was written.

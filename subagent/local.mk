@@ -14,6 +14,7 @@ libsubagent_a_SOURCES = \
   subagent/check_store.cc subagent/check_store.h \
   subagent/device_table_store.cc subagent/device_table_store.h \
   subagent/finding.cc subagent/finding.h \
+  subagent/forwarding_back_end.h \
   subagent/notifier.h \
   subagent/options.cc subagent/options.h \
   subagent/request_handler.cc subagent/request_handler.h \

@@ -55,16 +55,18 @@ class MappedBackEnd::Follower final : public RowFollower {
   const NameMap& map_;
 };
 
-class MappedBackEnd::Table final : public TableBackEnd {
+class MappedBackEnd::Table final : public ForwardingTable {
  public:
-  Table(TableBackEnd& table, const NameMap& map) : table_(table), map_(map), isConcerned_(map.concerns(table.table())) {}
+  Table(TableBackEnd& table, const NameMap& map) : ForwardingTable(table), map_(map), isConcerned_(map.concerns(table.table())) {}
 
-  const TableInfo& table() const override { return table_.table(); }
   std::unique_ptr<RowCursor> read(const Vm& vm) override {
     auto local = table_.read(map_.toLocal(vm));
     return isConcerned_ ? std::make_unique<Cursor>(std::move(local), map_) : std::move(local);
   }
   Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) override;
+  Result<std::vector<std::optional<AnyRow>>> findAll(const Vm& vm, std::span<const AnyRow> keys) override {
+    return isConcerned_ ? TableBackEnd::findAll(vm, keys) : table_.findAll(map_.toLocal(vm), keys);
+  }
   std::unique_ptr<RowFollower> follow(const Vm& vm) override {
     auto local = table_.follow(map_.toLocal(vm));
     return local && isConcerned_ ? std::make_unique<Follower>(std::move(local), map_) : std::move(local);
@@ -74,16 +76,15 @@ class MappedBackEnd::Table final : public TableBackEnd {
   InetAddress peerOf(const AnyRow& row) const override { return table_.peerOf(map_.toLocal(row).value_or(row)); }
   BatchResult create(const Vm& vm, std::span<const AnyRow> rows) override { return inBatch(&TableBackEnd::create, vm, rows); }
   Status replace(const Vm& vm, const AnyRow& row) override;
+  std::vector<bool> renew(const Vm& vm, std::span<AnyRow> rows) override {
+    return isConcerned_ ? TableBackEnd::renew(vm, rows) : table_.renew(map_.toLocal(vm), rows);
+  }
   BatchResult remove(const Vm& vm, std::span<const AnyRow> keys) override { return inBatch(&TableBackEnd::remove, vm, keys); }
-  void forget(const Uuid& vm) override { table_.forget(vm); }
-  bool isExchanged() const override { return table_.isExchanged(); }
-  std::vector<CheckRow> checks() override { return table_.checks(); }
 
  private:
   using Batch = BatchResult (TableBackEnd::*)(const Vm&, std::span<const AnyRow>);
   BatchResult inBatch(Batch batch, const Vm& vm, std::span<const AnyRow> rows);
 
-  TableBackEnd& table_;
   const NameMap& map_;
   bool isConcerned_;  // do its columns hold names that a rule is about?
 };
@@ -134,7 +135,8 @@ BatchResult MappedBackEnd::Table::inBatch(Batch batch, const Vm& vm, std::span<c
   return result;
 }
 
-MappedBackEnd::MappedBackEnd(std::unique_ptr<BackEnd> backEnd, NameMap map) : backEnd_(std::move(backEnd)), map_(std::move(map)) {
+MappedBackEnd::MappedBackEnd(std::unique_ptr<BackEnd> backEnd, NameMap map)
+    : ForwardingBackEnd(std::move(backEnd)), map_(std::move(map)) {
   for (auto* table : backEnd_->tables()) tables_.push_back(owned_.emplace_back(std::make_unique<Table>(*table, map_)).get());
 }
 

@@ -40,8 +40,7 @@ class Follower final : public RowFollower {
     return rows;
   }
   static bool isSame(const Seen& before, const Seen& now) {
-    return before.row.equals(now.row, Carry::exact) && before.row.equals(now.row, Carry::traffic) &&
-           explainedByTime(before.row, now.row, now.at - before.at);
+    return isUndisturbed(before.row, now.row, now.at - before.at);
   }
 
   std::function<std::vector<AnyRow>()> read_;

@@ -6,7 +6,7 @@
 
 #include <memory>
 
-#include "subagent/back_end.h"
+#include "subagent/forwarding_back_end.h"
 #include "subagent/resources.h"
 
 namespace vmmig {
@@ -38,24 +38,16 @@ class NameMap {
   std::vector<NameRule> rules_;
 };
 
-class MappedBackEnd final : public BackEnd {
+class MappedBackEnd final : public ForwardingBackEnd {
  public:
   MappedBackEnd(std::unique_ptr<BackEnd> backEnd, NameMap map);
   ~MappedBackEnd() override;
 
-  std::string_view name() const override { return backEnd_->name(); }
-  Bits<Capability> capabilities() const override { return backEnd_->capabilities(); }
-  std::vector<CheckRow> checks() override { return backEnd_->checks(); }
-  std::uint32_t maxRows() override { return backEnd_->maxRows(); }
-  std::uint32_t rows() override { return backEnd_->rows(); }
   std::span<TableBackEnd* const> tables() override { return tables_; }
   std::optional<Refusal> exchange(const Vm& vm, const Exchange& exchange) override;
   std::optional<Refusal> rehearse(const Vm& vm, const Exchange& exchange) override;
   void prepareBlock(const Vm& vm) override { backEnd_->prepareBlock(map_.toLocal(vm)); }
   Status block(const Vm& vm) override { return backEnd_->block(map_.toLocal(vm)); }
-  bool isSettled(const Uuid& vm) override { return backEnd_->isSettled(vm); }
-  void unblock(const Uuid& vm) override { backEnd_->unblock(vm); }
-  bool isBlocked(const Uuid& vm) const override { return backEnd_->isBlocked(vm); }
 
  private:
   class Table;
@@ -68,7 +60,6 @@ class MappedBackEnd final : public BackEnd {
   };
   Local toLocal(const Exchange& exchange) const;
 
-  std::unique_ptr<BackEnd> backEnd_;
   NameMap map_;
   std::vector<std::unique_ptr<Table>> owned_;
   std::vector<TableBackEnd*> tables_;

@@ -94,6 +94,11 @@ struct Both {
   Direction local, rem;
 };
 
+bool isHeld(const Direction& want, const Direction& have) {
+  return want.end == have.end && want.maxAck == have.maxAck && have.maxWindow >= want.maxWindow &&
+         !isAfter(want.maxEnd, have.maxEnd);
+}
+
 Both bothOf(const TcpConnRow& row) {
   return {{row.seqNumber, row.localMaxEnd, row.localMaxWindow, row.ackNumber, row.localWindowScale, row.localSeqAdjCorrectionPos,
            row.localSeqAdjOffsetBefore, row.localSeqAdjOffsetAfter},
@@ -140,11 +145,25 @@ std::vector<TcpSegment> primingOf(const TcpConnRow& row) {
   return segments;
 }
 
+// The kernel takes no acknowledgement of what it has not seen sent (tcp_in_window()): so whoever acknowledges nothing new speaks
+// first; when both do, the one that opened the connection says first what it has sent, and acknowledges when the other has
+// spoken.
+std::vector<TcpSegment> primingFrom(const TcpConnRow& now, const TcpConnRow& row) {
+  if (!row.windowKnown || !now.windowKnown) return {};
+  auto want = bothOf(row), have = bothOf(now);
+  if (isHeld(want.local, have.local) && isHeld(want.rem, have.rem)) return {};
+  bool isOpener = row.opener == TcpOpener::local;
+  auto [original, reply] = tuplesOf(row);
+  auto local = segmentOf(isOpener ? original : reply, want.local, want.rem, row.zone);
+  auto rem = segmentOf(isOpener ? reply : original, want.rem, want.local, row.zone);
+  if (!isAfter(want.local.maxAck, have.rem.end)) return {local, rem};
+  if (!isAfter(want.rem.maxAck, have.local.end)) return {rem, local};
+  auto early = local;
+  early.acknowledgement = onTheWire(have.local.maxAck, want.rem);
+  return {early, rem, local};
+}
+
 bool isPrimed(const TcpConnRow& wanted, const TcpConnRow& now) {
-  auto isHeld = [](const Direction& want, const Direction& have) {
-    return want.end == have.end && want.maxAck == have.maxAck && have.maxWindow >= want.maxWindow &&
-           !isAfter(want.maxEnd, have.maxEnd);
-  };
   auto want = bothOf(wanted), have = bothOf(now);
   return now.windowKnown && isHeld(want.local, have.local) && isHeld(want.rem, have.rem);
 }

@@ -42,6 +42,10 @@ bool explainedByTime(const AnyRow& before, const AnyRow& now, Clock::duration el
   });
 }
 
+bool isUndisturbed(const AnyRow& before, const AnyRow& now, Clock::duration elapsed) {
+  return before.equals(now, Carry::exact) && before.equals(now, Carry::traffic) && explainedByTime(before, now, elapsed);
+}
+
 void age(AnyRow& row, Clock::duration elapsed) {
   for (const auto& column : row.table().values()) {
     if (column.carry != Carry::clock) continue;

@@ -20,6 +20,9 @@ std::optional<std::int64_t> remainingLifeSeconds(const AnyRow& row);
 /// Is `now` what becomes of the clock columns of `before` when nothing happens for `elapsed`?
 bool explainedByTime(const AnyRow& before, const AnyRow& now, Clock::duration elapsed);
 
+/// Is `now` what becomes of the whole row `before` when nothing happens for `elapsed`?
+bool isUndisturbed(const AnyRow& before, const AnyRow& now, Clock::duration elapsed);
+
 /// Does what it can, so that a row that was read `elapsed` ago is as it would be read now. A life does not fall below one second.
 void age(AnyRow& row, Clock::duration elapsed);
 

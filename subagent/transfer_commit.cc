@@ -169,6 +169,7 @@ Status DestinationTransfer::createSlice(const Places& places, const Refused& ref
     if (table) result = table->create(vm_, std::span{slice}.subspan(at));
     for (std::size_t i = at; i < at + result.done; ++i) {
       places[i]->second.created = true;
+      places[i]->second.differs = false;
       if (early) early->unseen.insert(places[i]);
     }
     at += result.done;

@@ -84,6 +84,8 @@ class DestinationTransfer final : public Transfer {
   Task<Status> listen(unsigned work, EarlyTable& table);
   Task<Status> bringUpToDate(unsigned work, EarlyTable& table);
   Status removeUnwanted(EarlyTable& table);
+  /// Makes those that can be what they should be without being made anew so, and takes them out of `places`.
+  void renewStanding(EarlyTable& table, Places& places);
   Status removeOlder(EarlyTable& table, const Places& places);
   Status makeEarlySlice(EarlyTable& table);
   Status makeLastSlice(EarlyTable& table);

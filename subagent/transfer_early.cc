@@ -2,6 +2,9 @@
 // A destination ahead of its commit: what of the image has arrived is made on the device, in tables whose rows can be followed,
 // so that the commit changes and looks at no more than what is different since. What cannot be made is left to the commit, and
 // nothing is taken away that was here before.
+#include <algorithm>
+#include <iterator>
+
 #include "common/log.h"
 #include "subagent/transfer_destination.h"
 
@@ -139,7 +142,22 @@ Status DestinationTransfer::removeUnwanted(EarlyTable& table) {
   return failure("a row that was made early and is no more cannot be removed: " + result.error->text);
 }
 
-// Not changed in place: a device sets the windows of a row only when it makes it.
+void DestinationTransfer::renewStanding(EarlyTable& table, Places& places) {
+  auto isStanding = [](ImageRows::Place place) { return place->second.created && !place->second.differs; };
+  Places standing;
+  std::copy_if(places.begin(), places.end(), std::back_inserter(standing), isStanding);
+  if (standing.empty()) return;
+  std::erase_if(places, isStanding);
+  auto rows = unpackAged(standing);
+  auto renewed = table.table.renew(vm_, rows);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (renewed[i])
+      this->rows().refresh(standing[i], rows[i], Clock::now());
+    else
+      places.push_back(standing[i]);
+  }
+}
+
 Status DestinationTransfer::removeOlder(EarlyTable& table, const Places& places) {
   Places older;
   std::vector<AnyRow> keys;
@@ -157,6 +175,7 @@ Status DestinationTransfer::removeOlder(EarlyTable& table, const Places& places)
 
 Status DestinationTransfer::makeEarlySlice(EarlyTable& table) {
   auto places = early_->pick(table, context().limits.sliceRows);
+  renewStanding(table, places);
   auto made = early_->announce(places);
   if (made) made = removeOlder(table, places);
   if (made) {
@@ -173,6 +192,7 @@ Status DestinationTransfer::makeEarlySlice(EarlyTable& table) {
 
 Status DestinationTransfer::makeLastSlice(EarlyTable& table) {
   auto places = early_->pick(table, context().limits.sliceRows);
+  renewStanding(table, places);
   if (auto removed = removeOlder(table, places); !removed) return removed;
   Refused refused = [this, &table](ImageRows::Place place, const Error& error) -> Status {
     if (!isBestEffort()) return failure(error);

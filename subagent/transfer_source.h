@@ -31,6 +31,7 @@ class SourceTransfer final : public Transfer {
     std::unique_ptr<RowFollower> follower;  // none: the table is read as a whole in the stop
     bool isRead = false;                    // the log has what the follower's changes come on top of
   };
+  enum class Which { all, followed };
 
   void begin() override;
   void obey(TransferAdmin wanted) override;
@@ -43,13 +44,14 @@ class SourceTransfer final : public Transfer {
   Task<> freeze(unsigned work);
   void startFollowing();
   void stopFollowing();
-  /// Tells what has changed every now and then.
-  void followSoon(unsigned work);
+  /// Makes readable what was told, and tells what changes a little later.
+  void followSoon(unsigned work, Status told);
   Task<> followOnce(unsigned work);
-  /// Brings the log up to what the table has now: all of it, or what has changed.
-  Task<Status> update(unsigned work, Followed& followed);
+  /// Brings the log up to what the tables have now.
+  Task<Status> update(unsigned work, Which which);
+  /// All of its rows, or what has changed.
+  Task<Status> updateTable(unsigned work, Followed& followed);
   Task<Status> readTable(unsigned work, Followed& followed);
-  Task<Status> updateAll(unsigned work);
   Task<Status> tellChanges(unsigned work, Followed& followed);
   Status tell(TableBackEnd& table, const AnyRow& row);
   Task<Status> waitSettled(unsigned work);

@@ -11,9 +11,8 @@ namespace {
 
 // A row that is about to go by itself would be gone before it is made at the destination.
 constexpr std::chrono::seconds leastLife{3};
-// Changes are told that often, unless telling them takes so long that it would keep the device busy.
+// Between one telling of changes and the next.
 constexpr std::chrono::milliseconds followInterval{200};
-constexpr int restAfterWork = 9;
 // How often it is asked whether packets under way are through; they take milliseconds.
 constexpr std::chrono::microseconds settleInterval{500};
 
@@ -36,35 +35,23 @@ Task<> SourceTransfer::track(unsigned work) {
   co_await nextTurn(loop());
   if (!isCurrent(work)) co_return;
   startFollowing();
-  Status told;
-  for (auto& each : followed_) {
-    if (told) told = co_await readTable(work, each);
-    if (!isCurrent(work)) co_return;
-  }
-  if (told) told = log_->flush();
-  if (!told) co_return keepRows(TransferOper::failed, "the VM's rows cannot be read: " + told.error().text);
-  showImage();
-  followSoon(work);
+  auto told = co_await update(work, Which::all);
+  if (isCurrent(work)) followSoon(work, told);
 }
 
-void SourceTransfer::followSoon(unsigned work) {
+Task<> SourceTransfer::followOnce(unsigned work) {
+  auto told = co_await update(work, Which::followed);
+  if (isCurrent(work)) followSoon(work, told);
+}
+
+void SourceTransfer::followSoon(unsigned work, Status told) {
+  if (told) told = log_->flush();
+  if (!told) return keepRows(TransferOper::failed, "the VM's rows cannot be read: " + told.error().text);
+  showImage();
   followTimer_ = loop().after(followInterval, [this, work] {
     followTimer_.reset();
     if (isCurrent(work)) start(followOnce(work));
   });
-}
-
-Task<> SourceTransfer::followOnce(unsigned work) {
-  Status told;
-  for (auto& each : followed_) {
-    if (!each.follower) continue;
-    if (told) told = co_await update(work, each);
-    if (!isCurrent(work)) co_return;
-  }
-  if (told) told = log_->flush();
-  if (!told) co_return keepRows(TransferOper::failed, "the VM's rows cannot be read: " + told.error().text);
-  showImage();
-  followSoon(work);
 }
 
 Status SourceTransfer::tell(TableBackEnd& table, const AnyRow& row) {
@@ -79,6 +66,8 @@ Status SourceTransfer::tell(TableBackEnd& table, const AnyRow& row) {
 }
 
 Task<Status> SourceTransfer::readTable(unsigned work, Followed& followed) {
+  // Should this be given up in the middle: whoever goes on reads it again.
+  followed.isRead = false;
   log_->beginReading(followed.table->table());
   Visitor visit = [this](TableBackEnd& table, const AnyRow& row) { return tell(table, row); };
   auto read = co_await forEachRowOf(work, *followed.table, std::move(visit));
@@ -91,8 +80,17 @@ Task<Status> SourceTransfer::readTable(unsigned work, Followed& followed) {
   co_return Status{};
 }
 
-Task<Status> SourceTransfer::update(unsigned work, Followed& followed) {
+Task<Status> SourceTransfer::updateTable(unsigned work, Followed& followed) {
   return followed.follower && followed.isRead ? tellChanges(work, followed) : readTable(work, followed);
+}
+
+Task<Status> SourceTransfer::update(unsigned work, Which which) {
+  for (auto& each : followed_) {
+    if (which == Which::followed && !each.follower) continue;
+    auto told = co_await updateTable(work, each);
+    if (!told || !isCurrent(work)) co_return told;
+  }
+  co_return Status{};
 }
 
 Task<Status> SourceTransfer::tellChanges(unsigned work, Followed& followed) {
@@ -117,14 +115,6 @@ Task<Status> SourceTransfer::tellChanges(unsigned work, Followed& followed) {
   co_return Status{};
 }
 
-Task<Status> SourceTransfer::updateAll(unsigned work) {
-  for (auto& each : followed_) {
-    auto told = co_await update(work, each);
-    if (!told || !isCurrent(work)) co_return told;
-  }
-  co_return Status{};
-}
-
 Task<Status> SourceTransfer::waitSettled(unsigned work) {
   while (!backEnd().isSettled(row_.uuid)) {
     co_await sleepFor(loop(), settleInterval);
@@ -142,16 +132,13 @@ Task<> SourceTransfer::freeze(unsigned work) {
   // Frozen before all had been read once.
   if (followed_.empty()) startFollowing();
   // Nearly all of it now, so that the manager can fetch it while packets under way come through; then what those changed.
-  Status told;
-  for (auto& each : followed_) {
-    if (told && each.follower) told = co_await update(work, each);
-    if (!isCurrent(work)) co_return;
-  }
+  auto told = co_await update(work, Which::followed);
+  if (!isCurrent(work)) co_return;
   if (told) told = log_->flush();
   showImage();
   if (told) told = co_await waitSettled(work);
   if (!isCurrent(work)) co_return;
-  if (told) told = co_await updateAll(work);
+  if (told) told = co_await update(work, Which::all);
   if (!isCurrent(work)) co_return;
   row_.lastReadTime = nowUtc();
   if (told) {

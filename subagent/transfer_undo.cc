@@ -168,10 +168,7 @@ Task<Status> DestinationTransfer::lookForLife(unsigned work, bool& alive) {
     auto found = rows().find(row);
     if (found == rows().entries().end()) return {};
     found->second.seenIn = reading_;
-    auto before = rows().unpack(*found);
-    auto elapsed = Clock::now() - found->second.at;
-    alive = alive || !before.equals(row, Carry::exact) || !before.equals(row, Carry::traffic) ||
-            !explainedByTime(before, row, elapsed);
+    alive = alive || !isUndisturbed(rows().unpack(*found), row, Clock::now() - found->second.at);
     return {};
   };
   auto read = co_await forEachRow(work, std::move(compare));

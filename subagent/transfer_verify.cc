@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The end of a commit at the destination: what is really there is compared with the image. Tables that are followed have told of
 // most rows already.
+#include <algorithm>
+
 #include "common/log.h"
 #include "mibs/registry.h"
 #include "subagent/transfer_destination.h"
@@ -37,14 +39,17 @@ Task<Status> DestinationTransfer::verifyDoubtful(unsigned work, EarlyTable& tabl
   std::vector<AnyRow> keys;
   for (auto place : made) keys.push_back(*rowOfKey(row_.uuid, place->first));
   for (const auto& key : table.others) keys.push_back(*rowOfKey(row_.uuid, key));
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    auto found = table.table.find(vm_, keys[i]);
+  for (std::size_t from = 0; from < keys.size();) {
+    auto slice = std::span{keys}.subspan(from, std::min<std::size_t>(context().limits.sliceRows, keys.size() - from));
+    auto found = table.table.findAll(vm_, slice);
     if (!found) co_return failure(found.error());
-    if (*found)
-      readBack(table.table, **found, difference);
-    else if (i < made.size())
-      noteMissing(made[i], difference);
-    if ((i + 1) % context().limits.sliceRows != 0) continue;
+    for (std::size_t i = 0; i < slice.size(); ++i) {
+      if ((*found)[i])
+        readBack(table.table, *(*found)[i], difference);
+      else if (from + i < made.size())
+        noteMissing(made[from + i], difference);
+    }
+    from += slice.size();
     co_await nextTurn(loop());
     if (!isCurrent(work)) co_return Status{};
   }

@@ -53,9 +53,15 @@ struct nf_conn {
 struct sk_buff {
   unsigned long _nfct;
 } __attribute__((preserve_access_index));
+struct net_device {
+  int ifindex;
+} __attribute__((preserve_access_index));
+struct nf_hook_state {
+  struct net_device *in;
+} __attribute__((preserve_access_index));
 // include/linux/netfilter/bpf_link: the context of a program of the type netfilter.
 struct bpf_nf_ctx {
-  const void *state;
+  struct nf_hook_state *state;
   struct sk_buff *skb;
 };
 
@@ -82,8 +88,12 @@ struct {
   __type(value, __u8);
 } changed SEC(".maps");
 
+// Something was noted since vmmigd last looked: walking through an empty map takes a millisecond.
+__u32 noted = 0;
 // An entry could not be noted.
 __u32 overflow = 0;
+// The interface whose packets are vmmigd's own; 0: none.
+int own_interface = 0;
 
 static int is_followed(const __u32 *octets, __u32 is_ipv6) {
   struct vmmig_address address = {.is_ipv6 = is_ipv6};
@@ -147,11 +157,19 @@ static int note(const struct bpf_nf_ctx *context, unsigned long confirmed) {
   // No look-up of its own first: that would not lock, and might still see what is being taken out at this moment.
   long error = bpf_map_update_elem(&changed, &entry, &is_there, BPF_NOEXIST);
   if (error && error != -EEXIST) overflow = 1;
+  // Behind it, or vmmigd could take the news and not see the entry.
+  noted = 1;
   return NF_ACCEPT;
 }
 
+static int is_own(const struct bpf_nf_ctx *context) {
+  if (!own_interface) return 0;
+  const struct net_device *in = BPF_CORE_READ(context->state, in);
+  return in && BPF_CORE_READ(in, ifindex) == own_interface;
+}
+
 SEC("netfilter")
-int of_known(struct bpf_nf_ctx *context) { return note(context, IPS_CONFIRMED); }
+int of_known(struct bpf_nf_ctx *context) { return is_own(context) ? NF_ACCEPT : note(context, IPS_CONFIRMED); }
 
 SEC("netfilter")
 int of_new(struct bpf_nf_ctx *context) { return note(context, 0); }

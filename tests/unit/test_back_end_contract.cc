@@ -189,6 +189,34 @@ TEST_P(BackEndContract, ReplacesWhatARowHas) {
   expectSame(*find(vm_, makeRow(vm_, 2)), makeRow(vm_, 2), "the other row");
 }
 
+TEST_P(BackEndContract, RenewsWhatAClockAndPacketsChange) {
+  create(vm_, {makeRow(vm_, 1), makeRow(vm_, 2)});
+  auto changed = makeRow(vm_, 1), gone = makeRow(vm_, 3);
+  changed.timeout = 77;
+  std::vector<AnyRow> rows{AnyRow{changed}, AnyRow{gone}};
+  auto renewed = table_->renew(vm_, rows);
+  ASSERT_EQ(renewed.size(), 2u);
+  EXPECT_FALSE(renewed[1]) << "it is not there";
+  EXPECT_FALSE(find(vm_, gone));
+  // A device may refuse; then the row is made anew.
+  if (!renewed[0]) return;
+  auto found = find(vm_, changed);
+  ASSERT_TRUE(found);
+  expectSame(*found, changed, "renewed");
+  EXPECT_NEAR(found->as<TcpConnRow>().timeout, 77, 2);
+  EXPECT_TRUE(AnyRow{*found}.equals(rows[0], Carry::traffic)) << "the row is as it stands";
+}
+
+TEST_P(BackEndContract, FindsManyAtOnce) {
+  create(vm_, {makeRow(vm_, 1), makeRow(vm_, 2)});
+  std::vector<AnyRow> keys;
+  for (int i = 0; i < 300; ++i) keys.emplace_back(makeRow(vm_, i));
+  auto found = table_->findAll(vm_, keys);
+  ASSERT_TRUE(found) << found.error().text;
+  ASSERT_EQ(found->size(), keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) EXPECT_EQ(found->at(i).has_value(), i == 1 || i == 2) << i;
+}
+
 TEST_P(BackEndContract, DoesNotReplaceARowThatIsNotThere) {
   auto status = table_->replace(vm_, makeRow(vm_, 1));
   ASSERT_FALSE(status);

@@ -2,6 +2,7 @@
 // The journal keeps what it was told, through a killed writer and a damaged file.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,7 +65,7 @@ TEST_F(JournalFile, whatWasWrittenIsReadAgain) {
     id = *journal->begin(plan);
     journal->setClaim(id, 42, plan);
     journal->append(id, Mark::none, "first");
-    journal->append(id, Mark::commit, "second");
+    journal->append(id, Mark::commit, "second", R"({"device": "fw-b"})");
     journal->end(id, Outcome::incomplete, "because", {41, 2, 12345, std::string(32, '\0')});
   }
   auto journal = open();
@@ -88,6 +89,8 @@ TEST_F(JournalFile, whatWasWrittenIsReadAgain) {
   ASSERT_TRUE(events);
   ASSERT_EQ(events->size(), 2u);
   EXPECT_EQ((*events)[1].mark, Mark::commit);
+  EXPECT_EQ((*events)[0].data, "");
+  EXPECT_EQ((*events)[1].data, R"({"device": "fw-b"})");
   EXPECT_LE((*events)[0].monotonicMicroseconds, (*events)[1].monotonicMicroseconds);
 }
 
@@ -107,6 +110,64 @@ TEST_F(JournalFile, aMigrationOfALivingManagerIsNotTakenForLeft) {
   auto id = *journal->begin(plan);
   EXPECT_TRUE(open()->unfinished()->empty());
   EXPECT_EQ(stateOf(**open()->find(id)), "running");
+}
+
+/// As the first version of the schema had it, by a manager that is long gone.
+void writeFirstVersion(const std::filesystem::path& path) {
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
+  constexpr const char* sql = R"(
+    CREATE TABLE migration(
+      id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, vm TEXT NOT NULL, plan TEXT NOT NULL, epoch INTEGER NOT NULL DEFAULT 0,
+      startedUtc INTEGER NOT NULL, endedUtc INTEGER NOT NULL DEFAULT 0, outcome INTEGER, reason TEXT NOT NULL DEFAULT '',
+      rows INTEGER NOT NULL DEFAULT 0, missing INTEGER NOT NULL DEFAULT 0, octets INTEGER NOT NULL DEFAULT 0,
+      digest BLOB NOT NULL DEFAULT x'');
+    CREATE INDEX migrationByVm ON migration(vm, id);
+    CREATE TABLE event(
+      id INTEGER PRIMARY KEY, migration INTEGER NOT NULL REFERENCES migration(id) ON DELETE CASCADE,
+      monotonic INTEGER NOT NULL, utc INTEGER NOT NULL, mark INTEGER NOT NULL, text TEXT NOT NULL);
+    CREATE INDEX eventByMigration ON event(migration, id);
+    PRAGMA user_version = 1;
+    INSERT INTO migration(owner, vm, plan, startedUtc, endedUtc, outcome, rows)
+      VALUES('1:1', '6ba7b810-9dad-11d1-80b4-00c04fd430c8', '{"vmName": "web1"}', 5, 6, 0, 7);
+    INSERT INTO event(migration, monotonic, utc, mark, text) VALUES(1, 10, 20, 1, 'VM web1 is stopped');
+    INSERT INTO event(migration, monotonic, utc, mark, text) VALUES(1, 11, 21, 99, 'of a newer vmmig'))";
+  EXPECT_EQ(sqlite3_exec(database, sql, nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(database);
+}
+
+void expectFirstVersionsContent(Journal& journal) {
+  auto events = journal.events(1);
+  ASSERT_TRUE(events) << events.error().text;
+  ASSERT_EQ(events->size(), 2u);
+  EXPECT_EQ(events->front().text, "VM web1 is stopped");
+  EXPECT_EQ(events->front().mark, Mark::stop);
+  EXPECT_EQ(events->front().data, "");
+  EXPECT_EQ(events->back().mark, Mark::none);
+  auto migration = journal.find(1);
+  ASSERT_TRUE(migration && *migration);
+  EXPECT_EQ((*migration)->totals.rows, 7u);
+}
+
+TEST_F(JournalFile, aJournalOfTheFirstVersionIsReadAsItIs) {
+  writeFirstVersion(path);
+  auto journal = Journal::openToRead(path);
+  ASSERT_TRUE(journal) << journal.error().text;
+  expectFirstVersionsContent(**journal);
+}
+
+TEST_F(JournalFile, aJournalOfTheFirstVersionIsBroughtUpToDate) {
+  writeFirstVersion(path);
+  auto before = Journal::openToRead(path);  // somebody looks at it meanwhile
+  auto journal = open();
+  ASSERT_TRUE(journal);
+  expectFirstVersionsContent(*journal);
+  expectFirstVersionsContent(**before);
+  auto id = *journal->begin(plan);
+  EXPECT_EQ(id, 2);
+  journal->append(id, Mark::none, "third", "{}");
+  EXPECT_EQ(journal->events(id)->front().data, "{}");
+  expectFirstVersionsContent(*open());
 }
 
 TEST_F(JournalFile, aFileThatIsNoDatabaseIsLeftAlone) {

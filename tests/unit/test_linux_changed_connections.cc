@@ -4,6 +4,7 @@
 #include "subagent/linux_changed_connections.h"
 
 #include <gtest/gtest.h>
+#include <net/if.h>
 
 #include <algorithm>
 #include <array>
@@ -59,6 +60,29 @@ TEST_P(TcpPath, IsToldWhenOneOfItsAddressesIsFollowed) {
   EXPECT_TRUE(take(others).empty());
 }
 INSTANTIATE_TEST_SUITE_P(Linux, TcpPath, testing::ValuesIn(paths), [](const auto& each) { return each.param.name; });
+
+TEST_F(ChangedConnections, WhatComesInAtTheInterfaceOfOurOwnIsNotTold) {
+  auto list = open();
+  follow(list, {address("10.0.0.5")});
+  auto from = socketAt(lab_.vm, {"10.0.0.5", 5555}), at = socketAt(lab_.peer, {"192.0.2.9", 7777});
+  Endpoint source{address("10.0.0.5"), 5555};
+  sendTo(from, {"192.0.2.9", 7777});
+  ASSERT_TRUE(await(list, udp, source));
+  lab_.firewall.enter();
+  list.disregard(if_nametoindex("in"));
+  sendTo(from, {"192.0.2.9", 7777});
+  // From the other side it is told; so what came before has not been.
+  sendTo(at, {"10.0.0.5", 5555});
+  ASSERT_TRUE(await(list, udp, source));
+  ASSERT_TRUE(eventually([&] { return take(list).empty(); }));
+  auto before = lab_.packetsFrom("in");
+  sendTo(from, {"192.0.2.9", 7777});
+  ASSERT_TRUE(eventually([&] { return lab_.packetsFrom("in") > before; }));
+  EXPECT_TRUE(take(list).empty());
+  list.disregard(0);
+  sendTo(from, {"192.0.2.9", 7777});
+  EXPECT_TRUE(await(list, udp, source));
+}
 
 TEST_F(ChangedConnections, AFirstPacketIsToldAsItIsTranslated) {
   auto list = open();

@@ -6,9 +6,14 @@
 #include <gtest/gtest.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
+#include <net/if.h>
 #include <netinet/in.h>
 
+#include <atomic>
+#include <thread>
+
 #include "subagent/linux_back_end.h"
+#include "subagent/linux_tun.h"
 #include "subagent/tcp_segment.h"
 #include "tests/unit/back_end_contract_rows.h"
 #include "tests/unit/firewall_lab.h"
@@ -17,21 +22,6 @@ namespace vmmig {
 namespace {
 
 const Vm vm5 = makeVm(5);
-
-struct Path {
-  const char* name;
-  bool isOpenedByVm;
-  SocketAddress to, listenAt;
-  friend void PrintTo(const Path& path, std::ostream* out) { *out << path.name; }
-};
-const Path paths[] = {
-    {"IPv4", true, {"192.0.2.9", 80}, {"192.0.2.9", 80}},
-    {"IPv6", true, {"2001:db8::9", 80}, {"2001:db8::9", 80}},
-    {"IPv4OpenedByThePeer", false, {"10.0.0.5", 80}, {"10.0.0.5", 80}},
-    {"IPv6OpenedByThePeer", false, {"fd00::5", 80}, {"fd00::5", 80}},
-    {"SourceTranslated", true, {"192.0.2.9", 8443}, {"192.0.2.9", 8443}},
-    {"DestinationTranslated", false, {"192.0.2.1", 2222}, {"10.0.0.5", 22}},
-};
 
 /// A firewall's back end, made in its namespace.
 struct Device {
@@ -64,11 +54,7 @@ struct Device {
 class Windows : public testing::TestWithParam<Path> {
  protected:
   Windows() {
-    const auto& path = GetParam();
-    if (path.isOpenedByVm)
-      pair_.emplace(lab_.vm, lab_.peer, path.to, path.listenAt);
-    else
-      pair_.emplace(lab_.peer, lab_.vm, path.to, path.listenAt);
+    pair_.emplace(openPair(lab_, GetParam()));
     lab_.firewall.enter();
   }
 
@@ -153,6 +139,46 @@ TEST_P(Windows, AreSetAtTheOtherFirewallAndTheConnectionGoesOn) {
   EXPECT_EQ(lab_.invalidPackets(), dropped);
 }
 
+TEST_P(Windows, AreSetAgainInPlace) {
+  Device source;
+  ASSERT_TRUE(pair_->exchange(3000));
+  lab_.firewall.enter();
+  auto early = source.onlyRow();
+  // The connection goes on at its first firewall while the other one has it already.
+  NetworkNamespace second;
+  second.enter();
+  Device destination;
+  destination.create(early);
+  for (std::size_t octets : {1u, 1000u, 30000u}) {
+    ASSERT_TRUE(pair_->exchange(octets));
+    lab_.firewall.enter();
+    AnyRow late{source.onlyRow()};
+    second.enter();
+    auto renewed = destination.table->renew(vm5, {&late, 1});
+    auto there = destination.onlyRow();
+    if (octets <= 1000) EXPECT_TRUE(renewed[0]) << "within the window";
+    if (renewed[0]) EXPECT_TRUE(isPrimed(late.as<TcpConnRow>(), there));
+    if (renewed[0]) EXPECT_TRUE(AnyRow{there}.equals(late, Carry::exact));
+  }
+}
+
+TEST_P(Windows, AreNotSetInPlaceOfAConnectionThatMovedFar) {
+  Device source;
+  lab_.firewall.enter();
+  auto early = source.onlyRow();
+  NetworkNamespace second;
+  second.enter();
+  Device destination;
+  destination.create(early);
+  AnyRow late{early};
+  late.as<TcpConnRow>().seqNumber += 100'000'000;
+  late.as<TcpConnRow>().remAckNumber += 100'000'000;
+  EXPECT_FALSE(destination.table->renew(vm5, {&late, 1})[0]) << "its windows do not reach that far";
+  late = AnyRow{early};
+  late.as<TcpConnRow>().state = TcpState::closeWait;
+  EXPECT_FALSE(destination.table->renew(vm5, {&late, 1})[0]) << "a segment would change its state";
+}
+
 TEST_P(Windows, AForgedFirstPacketIsRefused) {
   auto row = move();
   Device destination;
@@ -228,6 +254,29 @@ TEST(Look, TakesMoreRowsThanFitInOneRun) {
   ASSERT_TRUE(seen) << seen.error().text;
   ASSERT_EQ(seen->size(), rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(seen->at(i).exists, i % 3 == 0) << i;
+}
+
+TEST(Tun, WaitsForPacketsWhileOthersComeIn) {
+  NetworkNamespace place;
+  place.enter();
+  auto tun = LinuxTun::open("waits%d");
+  ASSERT_TRUE(tun) << tun.error().text;
+  EXPECT_EQ(tun->index(), if_nametoindex(tun->name().c_str()));
+  TcpSegment segment{{{InetAddress::v4("\x0a\0\0\1"), 1}, {InetAddress::v4("\x0a\0\0\2"), 2}}, 1, 1, 1, 0};
+  auto packet = packetOf(segment);
+  std::atomic<bool> isOver = false;
+  // In the same namespace: a thread begins with that of the one which started it.
+  std::thread waiting{[&] {
+    for (int i = 0; i < 50; ++i) EXPECT_TRUE(tun->waitForPackets());
+    isOver = true;
+  }};
+  long written = 0;
+  for (; !isOver || written == 0; ++written) EXPECT_TRUE(tun->write(packet));
+  waiting.join();
+  auto line = outputOf("grep -w " + tun->name() + ": /proc/net/dev");
+  long octets = 0, packets = 0;
+  std::sscanf(line.c_str() + line.find(':') + 1, "%ld %ld", &octets, &packets);
+  EXPECT_EQ(packets, written) << "none is lost meanwhile";
 }
 
 INSTANTIATE_TEST_SUITE_P(Linux, Windows, testing::ValuesIn(paths), [](const auto& each) { return each.param.name; });

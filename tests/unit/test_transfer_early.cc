@@ -104,11 +104,40 @@ TEST_F(EarlyTest, ACommitTouchesOnlyWhatHasChanged) {
   source_.add(connection(3000));
   freezeAndCopy(5);
   commit(5);
-  EXPECT_EQ(destination_.calls().created, 3u);
-  EXPECT_EQ(destination_.calls().removed, 3u);
+  EXPECT_EQ(destination_.calls().renewed, 1u) << "a packet has changed it, and nothing else";
+  EXPECT_EQ(destination_.calls().created, 2u);
+  EXPECT_EQ(destination_.calls().removed, 2u);
   EXPECT_EQ(destination_.calls().reads, 0);
   EXPECT_EQ(destination_.calls().finds, 0);
   EXPECT_EQ(sequenceOf(destination_, 1020), moved.seqNumber);
+  expectMoved();
+}
+
+TEST_F(EarlyTest, WhatCannotBeRenewedIsMadeAnew) {
+  destination_.faults().renews = false;
+  copyTracked(5);
+  standEarly(60);
+  auto moved = connection(1020);
+  moved.seqNumber += 100;
+  change(source_, moved);
+  freezeAndCopy(5);
+  commit(5);
+  EXPECT_EQ(destination_.calls().renewed, 0u);
+  EXPECT_EQ(destination_.calls().created, 1u);
+  EXPECT_EQ(destination_.calls().removed, 1u);
+  EXPECT_EQ(sequenceOf(destination_, 1020), moved.seqNumber);
+  expectMoved();
+}
+
+TEST_F(EarlyTest, WhatWasTakenOutOfTheImageAndComesAgainOtherwiseIsMadeAnew) {
+  copyTracked(5);
+  standEarly(60);
+  source_.remove(connection(1021));
+  auto chunks = source_.transferRow().chunks;
+  ASSERT_TRUE(until([&] { return source_.transferRow().chunks > chunks; }));
+  source_.add(marked(1021));
+  freezeAndCopy(5);
+  commit(5);
   expectMoved();
 }
 
@@ -417,6 +446,21 @@ TEST_F(EarlyTest, ChangesThatAreLostBeforeTheStopAreReadBeforeTheStop) {
   commit(5);
   EXPECT_EQ(destination_.calls().reads, 0);
   EXPECT_EQ(destination_.calls().created, 1u);
+  expectMoved();
+}
+
+TEST_F(EarlyTest, AReadingOfTheSourceThatTheStopInterruptsIsDoneAgain) {
+  copyTracked(5);
+  standEarly(60);
+  source_.remove(connection(1005));
+  change(source_, marked(1006));
+  source_.faults().losesChanges = true;
+  source_.calls() = {};
+  ASSERT_TRUE(until([&] { return source_.calls().reads > 0; }));
+  source_.faults().losesChanges = false;
+  // Its rows are told in slices, of which the first has been.
+  freezeAndCopy(5);
+  commit(5);
   expectMoved();
 }
 

@@ -53,6 +53,7 @@ struct Faults {
   std::function<void()> beforeCreate;
   int forgotten = 0;  // how often the table was told to forget the VM
   bool follows = true;
+  bool renews = true;         // rows in place
   bool losesChanges = false;  // whoever follows
 };
 
@@ -62,6 +63,7 @@ struct Calls {
   int finds = 0;
   std::size_t created = 0;  // rows
   std::size_t removed = 0;
+  std::size_t renewed = 0;
 };
 
 class FaultyTable final : public TableBackEnd {
@@ -101,6 +103,11 @@ class FaultyTable final : public TableBackEnd {
     return {rows.size(), std::nullopt};
   }
   Status replace(const Vm& vm, const AnyRow& row) override { return real_.replace(vm, row); }
+  std::vector<bool> renew(const Vm& vm, std::span<AnyRow> rows) override {
+    if (!faults_.renews) return std::vector<bool>(rows.size(), false);
+    calls_.renewed += rows.size();
+    return real_.renew(vm, rows);
+  }
   BatchResult remove(const Vm& vm, std::span<const AnyRow> keys) override {
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (spent(faults_.removesLeft)) return {i, Error{SnmpStatus::genErr, "the device does not answer"}};
