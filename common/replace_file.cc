@@ -25,9 +25,9 @@ bool writeAll(int fd, std::string_view text) {
 
 namespace {
 
-bool writeFile(const std::string& path, std::string_view text, mode_t mode) {
+bool writeFile(const std::string& path, std::string_view text, mode_t mode, Survives survives) {
   UniqueFd fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)};
-  return fd && writeAll(fd.get(), text) && ::fsync(fd.get()) == 0;
+  return fd && writeAll(fd.get(), text) && (survives == Survives::kill || ::fsync(fd.get()) == 0);
 }
 
 /// A new name is on the disk only when its directory is.
@@ -39,9 +39,10 @@ bool syncDirectoryOf(const std::string& path) {
 
 }  // namespace
 
-Status replaceFile(const std::string& path, std::string_view text, mode_t mode) {
+Status replaceFile(const std::string& path, std::string_view text, mode_t mode, Survives survives) {
   auto beside = path + ".new";
-  if (writeFile(beside, text, mode) && std::rename(beside.c_str(), path.c_str()) == 0 && syncDirectoryOf(path)) return {};
+  bool isThere = writeFile(beside, text, mode, survives) && std::rename(beside.c_str(), path.c_str()) == 0;
+  if (isThere && (survives == Survives::kill || syncDirectoryOf(path))) return {};
   auto reason = std::strerror(errno);
   ::unlink(beside.c_str());
   return failure(path + " cannot be written (" + reason + "); make room or mend the permissions of its directory");

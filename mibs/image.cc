@@ -140,20 +140,20 @@ std::string Digest::octets() const {
   return octets;
 }
 
-void ChunkWriter::put(const AnyRow& row) { packed(putTag, row); }
+void ChunkWriter::put(const TableInfo& table, std::string_view octets) { packed(putTag, table, octets); }
 
 void ChunkWriter::remove(const AnyRow& key) {
   AnyRow bare{key.table()};
   for (const auto& column : key.table().index()) column.set(bare.data(), column.get(key.data()));
-  packed(removeTag, bare);
+  packed(removeTag, key.table(), packRow(bare, Form::full));
 }
 
-void ChunkWriter::packed(std::uint8_t tag, const AnyRow& row) {
+void ChunkWriter::packed(std::uint8_t tag, const TableInfo& table, std::string_view octets) {
   std::string record;
   OerWriter out{record};
   out.uint8(tag);
-  out.uint16(static_cast<std::uint16_t>(row.table().subid));
-  out.octets(packRow(row, Form::full));
+  out.uint16(static_cast<std::uint16_t>(table.subid));
+  out.octets(octets);
   append(record);
 }
 
@@ -199,7 +199,7 @@ Result<Record> readPacked(OerReader& in, const Uuid& vm, bool isPut) {
   auto row = unpackRow(*table, vm, *octets);
   if (!row)
     return failure(SnmpStatus::wrongEncoding, "is no row of " + std::string{table->name} + ": " + toHex(octets->substr(0, 64)));
-  if (isPut) return Record{Put{std::move(*row)}};
+  if (isPut) return Record{Put{std::move(*row), std::string{*octets}}};
   return Record{Remove{std::move(*row)}};
 }
 

@@ -52,6 +52,7 @@ class Digest {
 
 struct Put {
   AnyRow row;
+  std::string octets;  // packRow, full
 };
 struct Remove {
   AnyRow key;
@@ -66,7 +67,9 @@ using Record = std::variant<Put, Remove, End>;
 class ChunkWriter {
  public:
   explicit ChunkWriter(std::size_t size) : size_(size) {}
-  void put(const AnyRow& row);
+  void put(const AnyRow& row) { put(row.table(), packRow(row, Form::full)); }
+  /// `octets`: packRow(), full.
+  void put(const TableInfo& table, std::string_view octets);
   void remove(const AnyRow& key);
   void end(const Digest& digest);
   /// Closes the chunk that is being filled.
@@ -76,7 +79,7 @@ class ChunkWriter {
 
  private:
   void append(std::string_view record);
-  void packed(std::uint8_t tag, const AnyRow& row);
+  void packed(std::uint8_t tag, const TableInfo& table, std::string_view octets);
   std::size_t size_;
   std::string records_;
   std::size_t count_ = 0;

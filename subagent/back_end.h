@@ -39,6 +39,9 @@ class RowFollower {
   virtual Result<bool> next(std::vector<AnyRow>& rows, std::vector<AnyRow>& gone) = 0;
 };
 
+/// What whoever follows knows of a row, by its key: as it was told last. Empty: of none.
+using KnownRows = std::function<std::optional<AnyRow>(const AnyRow& key)>;
+
 /// How far a batch came: the first `done` rows are made; `error` says why row `done` was not.
 struct BatchResult {
   std::size_t done = 0;
@@ -57,8 +60,8 @@ class TableBackEnd {
   /// find() of each. No more than a slice of them: it is one piece of work.
   virtual Result<std::vector<std::optional<AnyRow>>> findAll(const Vm& vm, std::span<const AnyRow> keys);
   /// Follows the VM's rows as long as the follower lives, which is no longer than the table; nullptr: this table cannot (now),
-  /// and whoever wants to know what changed reads all of it.
-  virtual std::unique_ptr<RowFollower> follow(const Vm&) { return nullptr; }
+  /// and whoever wants to know what changed reads all of it. `known` spares the device a look at what packets do not change.
+  virtual std::unique_ptr<RowFollower> follow(const Vm&, KnownRows) { return nullptr; }
 
   /// Could the device hold this row? Changes nothing. Errors: inconsistentName (not this VM's), inconsistentValue, wrongValue;
   /// the text names the column and the reason.

@@ -11,17 +11,21 @@ ImageLog::ImageLog(const Uuid& vm, const TransferLimits& limits)
     : limits_(limits), writer_(limits.chunkOctets), rows_(vm), sweep_(rows_.entries().end()), sweepEnd_(sweep_) {}
 
 Status ImageLog::observe(const AnyRow& row, Clock::time_point now) {
-  if (auto found = rows_.find(row); found != rows_.entries().end()) {
-    found->second.seenIn = reading_;
-    if (isUndisturbed(rows_.unpack(*found), row, now - found->second.at)) return {};
-    forgetEnd(found);
+  auto place = rows_.find(row);
+  if (place != rows_.entries().end()) {
+    place->second.seenIn = reading_;
+    auto before = rows_.unpack(*place);
+    if (isUndisturbed(before, row, now - place->second.at)) return {};
+    forgetEnd(place);
+    rows_.change(place, before, row, now);
   } else if (rows_.size() >= limits_.maxRows) {
     return failure(SnmpStatus::resourceUnavailable, "the VM has more than " + std::to_string(limits_.maxRows) + " rows");
+  } else {
+    place = rows_.put(row, now);
+    place->second.seenIn = reading_;
   }
-  auto place = rows_.put(row, now);
-  place->second.seenIn = reading_;
   noteEnd(place, row);
-  writer_.put(row);
+  writer_.put(row.table(), place->second.octets);
   return takeChunks();
 }
 
@@ -51,6 +55,11 @@ void ImageLog::remove(const AnyRow& key) {
 
 void ImageLog::removeEnding(Clock::time_point when) {
   while (!ending_.empty() && ending_.begin()->first <= when) drop(rows_.entries().find(std::string{ending_.begin()->second}));
+}
+
+std::optional<AnyRow> ImageLog::find(const AnyRow& key) {
+  auto place = rows_.find(key);
+  return place == rows_.entries().end() ? std::nullopt : std::optional{rows_.unpack(*place)};
 }
 
 void ImageLog::beginReading(const TableInfo& table) {

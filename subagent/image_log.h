@@ -21,9 +21,12 @@ class ImageLog {
   Status observe(const AnyRow& row, Clock::time_point now);
   /// A row is not there any more: tells it when it was told to be there.
   void remove(const AnyRow& key);
+  /// As it was told last; nothing when it is not told to be there.
+  std::optional<AnyRow> find(const AnyRow& key);
   /// From here on what is not observed of this table any more counts as gone.
   void beginReading(const TableInfo& table);
-  /// Looks at the next `most` rows of the table that is read, and tells of those that are gone; false when all have been looked at.
+  /// Looks at the next `most` rows of the table that is read, and tells of those that are gone; false when all have been looked
+  /// at.
   bool removeGone(std::size_t most);
   /// Tells of the rows that will have ended by themselves at `when` (at most nearEnd from now) as if they were gone.
   void removeEnding(Clock::time_point when);

@@ -5,16 +5,25 @@
 
 namespace vmmig {
 
-ImageRows::Map::iterator ImageRows::put(const AnyRow& row, Clock::time_point at) {
+ImageRows::Map::iterator ImageRows::put(const AnyRow& row, std::string octets, Clock::time_point at) {
   auto [place, isNew] = entries_.try_emplace(image::packKey(row));
-  auto before = isNew ? std::nullopt : std::optional{unpack(*place)};
-  refresh(place, row, at);
+  change(place, isNew ? std::nullopt : std::optional{unpack(*place)}, row, std::move(octets), at);
+  return place;
+}
+
+void ImageRows::change(Place place, const AnyRow& before, const AnyRow& row, Clock::time_point at) {
+  change(place, std::optional{before}, row, image::packRow(row, image::Form::full), at);
+}
+
+void ImageRows::change(Place place, const std::optional<AnyRow>& before, const AnyRow& row, std::string octets,
+                       Clock::time_point at) {
+  place->second.octets = std::move(octets);
+  place->second.at = at;
   // What a clock changes is not in the digest.
-  if (before && before->equals(row, Carry::exact)) return place;
+  if (before && before->equals(row, Carry::exact)) return;
   place->second.differs = true;
   if (before) digest_.remove(*before);
   digest_.add(row);
-  return place;
 }
 
 std::pair<ImageRows::Map::iterator, ImageRows::Map::iterator> ImageRows::of(const TableInfo& table) {

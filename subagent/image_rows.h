@@ -35,7 +35,11 @@ class ImageRows {
   Map::iterator find(const AnyRow& row) { return entries_.find(image::packKey(row)); }
 
   /// Adds it, or replaces the one of its key; what is known of that one besides its columns stays.
-  Map::iterator put(const AnyRow& row, Clock::time_point at);
+  Map::iterator put(const AnyRow& row, Clock::time_point at) { return put(row, image::packRow(row, image::Form::full), at); }
+  /// `octets`: image::packRow, full.
+  Map::iterator put(const AnyRow& row, std::string octets, Clock::time_point at);
+  /// As put(), for one that is there: `before` is what unpack() has of it.
+  void change(Place place, const AnyRow& before, const AnyRow& row, Clock::time_point at);
   void erase(const AnyRow& key);
   Map::iterator erase(Map::iterator at);
 
@@ -50,6 +54,8 @@ class ImageRows {
   std::uint32_t size() const { return digest_.rows(); }
 
  private:
+  void change(Place place, const std::optional<AnyRow>& before, const AnyRow& row, std::string octets, Clock::time_point at);
+
   Uuid vm_;
   Map entries_;
   image::Digest digest_;

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "subagent/image_rows.h"
@@ -29,9 +30,10 @@ class ImageStaging {
   /// Null: nobody.
   void watch(ImageWatcher* watcher) { watcher_ = watcher; }
 
-  /// May this chunk come? Its records when it is new, none when it is here already. Errors: inconsistentName (no such number),
-  /// inconsistentValue (not what this number was, or not its place), resourceUnavailable, wrongEncoding, wrongValue.
-  Result<std::vector<image::Record>> check(std::uint32_t number, const std::string& data) const;
+  /// May this chunk come? Its records when it is new, none when it is here already; they stand until the next call. Errors:
+  /// inconsistentName (no such number), inconsistentValue (not what this number was, or not its place), resourceUnavailable,
+  /// wrongEncoding, wrongValue.
+  Result<std::span<const image::Record>> check(std::uint32_t number, const std::string& data);
   /// Keeps a chunk that check() allowed, and applies it when none is missing before it.
   void take(std::uint32_t number, const std::string& data, Clock::time_point now);
   /// Applies the next chunk that waited for an earlier one; false when none does.
@@ -56,13 +58,23 @@ class ImageStaging {
   void dropChunks() { chunks_.clear(); }
 
  private:
-  void apply(const std::vector<image::Record>& records, std::size_t octets, Clock::time_point now);
-  void put(const AnyRow& row, Clock::time_point now);
+  using Records = std::vector<image::Record>;
+  /// What check() has read and take() will want.
+  struct Checked {
+    std::string data;
+    Records records;
+  };
+  static constexpr std::size_t mostChecked = 64;  // chunks of one SET
+
+  void apply(const Records& records, std::size_t octets, Clock::time_point now);
+  void put(const image::Put& put, Clock::time_point now);
+  std::optional<Records> takeChecked(std::uint32_t number, const std::string& data);
   void erase(const AnyRow& key);
 
   Uuid vm_;
   const TransferLimits& limits_;
   std::map<std::uint32_t, std::string> chunks_;
+  std::map<std::uint32_t, Checked> checked_;
   std::uint64_t octets_ = 0;
   std::size_t records_ = 0;  // of all chunks
   std::uint32_t inOrder_ = 0;

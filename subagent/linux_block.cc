@@ -182,7 +182,7 @@ Status LinuxBlock::Prepared::begin(const Translated& translated) {
   return {};
 }
 
-void LinuxBlock::Prepared::touched(const ConntrackEntry& entry) {
+void LinuxBlock::Prepared::touched(const ConntrackEntry& entry, Touch) {
   if (auto tuple = translatedInbound(entry.wire, vm_)) tuples_.insert(*tuple);
 }
 

@@ -71,7 +71,7 @@ class LinuxBlock {
     std::optional<std::vector<InboundTuple>> tuples();
 
    private:
-    void touched(const ConntrackEntry& entry) override;
+    void touched(const ConntrackEntry& entry, Touch touch) override;
     void lost(const std::string&) override { isLost_ = true; }
     ConntrackEvents& events_;
     Vm vm_;

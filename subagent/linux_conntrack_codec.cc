@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/linux_conntrack_codec.h"
 
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
@@ -150,6 +151,22 @@ Result<std::optional<TcpConnRow>> rowFromMessage(const nlmsghdr* message, const 
   takeSeqAdj(entry[isOpener ? CTA_SEQ_ADJ_REPLY : CTA_SEQ_ADJ_ORIG], row.remSeqAdjCorrectionPos, row.remSeqAdjOffsetBefore,
              row.remSeqAdjOffsetAfter);
   return row;
+}
+
+bool takeSeen(TcpConnRow& row, const LinuxTcpWindows::Seen& seen, const TcpTimeouts& timeouts) {
+  // Without events nobody would have told of labels and the like; an entry in a flow table is no row.
+  if (!seen.exists || !seen.hasEvents || seen.status & IPS_OFFLOAD) return false;
+  bool isOpener = row.opener == TcpOpener::local;
+  auto flagsOf = [&](bool isLocal) -> Bits<TcpFlag> {
+    return {static_cast<std::uint32_t>(seen.flags[isLocal == isOpener ? 0 : 1] & flagMask)};
+  };
+  if (kernelState(row.state) != seen.state || row.status != statusFrom(seen.status) || row.mark != seen.mark ||
+      row.localFlags != flagsOf(true) || row.remFlags != flagsOf(false))
+    return false;
+  row.timeout = seen.timeoutSeconds;
+  bool isUnacknowledged = (seen.flags[0] | seen.flags[1]) & IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED;
+  row.idleTime = timeouts.idle(seen.state, isUnacknowledged, row.timeout);
+  return true;
 }
 
 void putRow(nlmsghdr* message, const TcpConnRow& row, const TcpTimeouts& timeouts) {

@@ -4,12 +4,17 @@
 
 #include "subagent/linux_conntrack_tuples.h"
 #include "subagent/linux_sysctl.h"
+#include "subagent/linux_tcp_windows.h"
 
 namespace vmmig {
 
 /// The row that an entry of the kernel is for this VM; nothing when it is none of its TCP connections. An error when it is one
 /// and cannot be told as a row.
 Result<std::optional<TcpConnRow>> rowFromMessage(const nlmsghdr* message, const Vm& vm, const TcpTimeouts& timeouts);
+
+/// Gives the row, which has its windows already, the remaining life and idle time of what LinuxTcpWindows::look() has seen.
+/// False: its entry is gone, or has become another otherwise than by packets that raise no event.
+bool takeSeen(TcpConnRow& row, const LinuxTcpWindows::Seen& seen, const TcpTimeouts& timeouts);
 
 /// The whole entry, for a request that creates it.
 void putRow(nlmsghdr* message, const TcpConnRow& row, const TcpTimeouts& timeouts);

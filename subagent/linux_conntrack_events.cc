@@ -99,7 +99,7 @@ void ConntrackEvents::drain() {
 void ConntrackEvents::takeChanged() {
   entries_.clear();
   auto taken = changed_->take(entries_);
-  for (const auto& entry : entries_) tell({{entry.protocol, entry.tuples}, entry.zone});
+  for (const auto& entry : entries_) tell({{entry.protocol, entry.tuples}, entry.zone}, Touch::packet);
   if (!taken) return lose("the list of changed connections cannot be read: " + taken.error().text);
   if (!*taken) lose("more connections had packets than vmmigd could follow");
 }
@@ -137,17 +137,17 @@ bool ConntrackEvents::receive(int most) {
 void ConntrackEvents::take(const nlmsghdr* message) {
   if (message->nlmsg_type >> 8 != NFNL_SUBSYS_CTNETLINK) return;
   Attributes attributes{message};
-  tell({wireTuplesOf(attributes), attributes.u16(CTA_ZONE)});
+  tell({wireTuplesOf(attributes), attributes.u16(CTA_ZONE)}, Touch::event);
 }
 
-void ConntrackEvents::tell(const ConntrackEntry& entry) {
+void ConntrackEvents::tell(const ConntrackEntry& entry, Touch touch) {
   const auto& [original, reply] = entry.wire.tuples;
   const InetAddress* addresses[] = {&original.source.address, &original.destination.address, &reply.source.address,
                                     &reply.destination.address};
   // A listener hears twice of an entry of which two addresses are its own: it looks once all the same.
   for (const auto* address : addresses) {
     auto [from, to] = listeners_.equal_range(*address);
-    for (auto at = from; at != to; ++at) at->second->touched(entry);
+    for (auto at = from; at != to; ++at) at->second->touched(entry, touch);
   }
 }
 

@@ -30,13 +30,16 @@ struct ConntrackEntry {
   std::uint16_t zone = 0;
 };
 
+/// `event`: ctnetlink told it. `packet`: nothing but packets that raise no event, which change remaining life and windows.
+enum class Touch { event, packet };
+
 class ConntrackEvents {
  public:
   class Listener {
    public:
     virtual ~Listener() = default;
     /// Something happened to an entry with one of the listener's addresses; what, whoever cares looks up.
-    virtual void touched(const ConntrackEntry& entry) = 0;
+    virtual void touched(const ConntrackEntry& entry, Touch touch) = 0;
     /// From here back nobody knows what happened. `why` ends a sentence.
     virtual void lost(const std::string& why) = 0;
   };
@@ -65,7 +68,7 @@ class ConntrackEvents {
   /// At most so many receives; false when nothing is left.
   bool receive(int most);
   void take(const nlmsghdr* message);
-  void tell(const ConntrackEntry& entry);
+  void tell(const ConntrackEntry& entry, Touch touch);
   void lose(const std::string& why);
 
   EventLoop* loop_;

@@ -21,24 +21,26 @@ bool isOfTable(std::uint8_t protocol) {
 }  // namespace
 
 template <class Row>
-Result<std::unique_ptr<RowFollower>> ConntrackFollower<Row>::begin(ConntrackEvents& events, const Vm& vm, LookUp lookUp) {
-  std::unique_ptr<ConntrackFollower> follower{new ConntrackFollower{events, vm, std::move(lookUp)}};
+Result<std::unique_ptr<RowFollower>> ConntrackFollower<Row>::begin(ConntrackEvents& events, const Vm& vm, Looks looks,
+                                                                   KnownRows known) {
+  std::unique_ptr<ConntrackFollower> follower{new ConntrackFollower{events, vm, std::move(looks), std::move(known)}};
   if (auto added = events.add(*follower, vm.addresses); !added) return failure(added.error());
   return follower;
 }
 
 template <class Row>
-void ConntrackFollower<Row>::touched(const ConntrackEntry& entry) {
+void ConntrackFollower<Row>::touched(const ConntrackEntry& entry, Touch touch) {
   if (!isOfTable<Row>(entry.wire.protocol) || lost_) return;
   auto opener = openerFor(vm_, entry.wire.tuples);
   if (!opener) return;
-  Row key;
-  key.uuid = vm_.uuid;
-  key.zone = entry.zone;
-  if constexpr (requires { key.protocol; }) key.protocol = entry.wire.protocol;
-  setTuples(key, entry.wire.ends(*opener), *opener);
-  AnyRow any{std::move(key)};
-  touched_.try_emplace(image::packKey(any), any);
+  Row row;
+  row.uuid = vm_.uuid;
+  row.zone = entry.zone;
+  if constexpr (requires { row.protocol; }) row.protocol = entry.wire.protocol;
+  setTuples(row, entry.wire.ends(*opener), *opener);
+  AnyRow key{std::move(row)};
+  auto [place, isNew] = touched_.try_emplace(image::packKey(key), Touched{key, touch});
+  if (!isNew && touch == Touch::event) place->second.touch = touch;
   if (touched_.size() > mostTouched) lost("more connections changed than vmmigd can remember");
 }
 
@@ -48,15 +50,32 @@ void ConntrackFollower<Row>::lost(const std::string& why) {
   touched_.clear();
 }
 
+/// Appends those that need no more than that, and returns the keys of the others.
+template <class Row>
+std::vector<AnyRow> ConntrackFollower<Row>::lookAgain(std::vector<Touched>& touched, std::vector<AnyRow>& rows) {
+  std::vector<AnyRow> keys, known;
+  for (auto& each : touched) {
+    auto row = known_ && each.touch == Touch::packet ? known_(each.key) : std::nullopt;
+    if (row)
+      known.push_back(std::move(*row));
+    else
+      keys.push_back(std::move(each.key));
+  }
+  auto isLooked = looks_.again(known);
+  for (std::size_t i = 0; i < known.size(); ++i) (isLooked[i] ? rows : keys).push_back(std::move(known[i]));
+  return keys;
+}
+
 template <class Row>
 Result<bool> ConntrackFollower<Row>::next(std::vector<AnyRow>& rows, std::vector<AnyRow>& gone) {
   events_.drain();
   // What happens from here on is told behind the reading that follows.
   if (auto why = std::exchange(lost_, std::nullopt)) return failure(*why);
-  std::vector<AnyRow> keys;
-  while (!touched_.empty() && keys.size() < NetlinkBatch::capacity)
-    keys.push_back(std::move(touched_.extract(touched_.begin()).mapped()));
-  auto found = lookUp_(keys);
+  std::vector<Touched> some;
+  while (!touched_.empty() && some.size() < NetlinkBatch::capacity)
+    some.push_back(std::move(touched_.extract(touched_.begin()).mapped()));
+  auto keys = lookAgain(some, rows);
+  auto found = looks_.up(keys);
   if (!found) return failure(found.error());
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if ((*found)[i])

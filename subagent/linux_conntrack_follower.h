@@ -16,23 +16,35 @@ namespace vmmig {
 template <class Row>
 class ConntrackFollower final : public RowFollower, private ConntrackEvents::Listener {
  public:
-  /// Looks rows up by their keys: each as it is now, or nothing.
-  using LookUp = std::function<Result<std::vector<std::optional<AnyRow>>>(std::span<const AnyRow> keys)>;
-  static Result<std::unique_ptr<RowFollower>> begin(ConntrackEvents& events, const Vm& vm, LookUp lookUp);
+  struct Looks {
+    /// Looks rows up by their keys: each as it is now, or nothing.
+    std::function<Result<std::vector<std::optional<AnyRow>>>(std::span<const AnyRow> keys)> up;
+    /// Looks again at rows as they were known, of which packets alone may have changed something: true for those that it has
+    /// brought up to date.
+    std::function<std::vector<bool>(std::span<AnyRow> rows)> again;
+  };
+  static Result<std::unique_ptr<RowFollower>> begin(ConntrackEvents& events, const Vm& vm, Looks looks, KnownRows known);
   ~ConntrackFollower() override { events_.remove(*this); }
 
   Result<bool> next(std::vector<AnyRow>& rows, std::vector<AnyRow>& gone) override;
 
  private:
-  ConntrackFollower(ConntrackEvents& events, const Vm& vm, LookUp lookUp)
-      : events_(events), vm_(vm), lookUp_(std::move(lookUp)) {}
-  void touched(const ConntrackEntry& entry) override;
+  struct Touched {
+    AnyRow key;
+    Touch touch;
+  };
+
+  ConntrackFollower(ConntrackEvents& events, const Vm& vm, Looks looks, KnownRows known)
+      : events_(events), vm_(vm), looks_(std::move(looks)), known_(std::move(known)) {}
+  void touched(const ConntrackEntry& entry, Touch touch) override;
   void lost(const std::string& why) override;
+  std::vector<AnyRow> lookAgain(std::vector<Touched>& touched, std::vector<AnyRow>& rows);
 
   ConntrackEvents& events_;
   Vm vm_;
-  LookUp lookUp_;
-  std::map<std::string, AnyRow> touched_;  // keys, by image::packKey()
+  Looks looks_;
+  KnownRows known_;
+  std::map<std::string, Touched> touched_;  // by image::packKey()
   std::optional<std::string> lost_;
 };
 

@@ -113,10 +113,11 @@ Result<std::vector<std::optional<AnyRow>>> LinuxConntrackTable<Row>::findSome(co
 }
 
 template <class Row>
-std::unique_ptr<RowFollower> LinuxConntrackTable<Row>::follow(const Vm& vm) {
+std::unique_ptr<RowFollower> LinuxConntrackTable<Row>::follow(const Vm& vm, KnownRows known) {
   if (!device_.events) return nullptr;
-  auto follower =
-      ConntrackFollower<Row>::begin(*device_.events, vm, [this, vm](std::span<const AnyRow> keys) { return findAll(vm, keys); });
+  typename ConntrackFollower<Row>::Looks looks{[this, vm](std::span<const AnyRow> keys) { return findAll(vm, keys); },
+                                               [this](std::span<AnyRow> rows) { return lookAgain(rows); }};
+  auto follower = ConntrackFollower<Row>::begin(*device_.events, vm, std::move(looks), std::move(known));
   if (follower) return std::move(*follower);
   log::notice("VM " + vm.label() + " cannot be followed, and its connections are read in the stop: " + follower.error().text);
   return nullptr;
@@ -345,6 +346,22 @@ void LinuxTcpConnTable::prime(std::span<const TcpConnRow> rows) {
   auto primed = priming_->prime(rows, *windows_);
   if (!primed) log::warning("connections are made without their sequence numbers: " + primed.error().text);
   settle(rows, primed ? *primed : std::vector<bool>(rows.size(), false));
+}
+
+std::vector<bool> LinuxTcpConnTable::lookAgain(std::span<AnyRow> anyRows) {
+  std::vector<bool> looked(anyRows.size(), false);
+  if (!windows_) return looked;
+  std::vector<TcpConnRow> rows;
+  for (const auto& each : anyRows) rows.push_back(each.as<TcpConnRow>());
+  auto seen = windows_->look(rows);
+  if (!seen) return looked;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    // One that learns is shown otherwise than it is.
+    if (learning_ && learning_->knows(rows[i])) continue;
+    looked[i] = takeSeen(rows[i], (*seen)[i], timeouts());
+    if (looked[i]) anyRows[i] = AnyRow{std::move(rows[i])};
+  }
+  return looked;
 }
 
 std::vector<bool> LinuxTcpConnTable::renewSome(const Vm&, std::span<AnyRow> anyRows) {

@@ -31,7 +31,7 @@ class LinuxConntrackTable : public ConntrackTable {
   const TableInfo& table() const final { return TableOf<Row>::info; }
   std::unique_ptr<RowCursor> read(const Vm& vm) final;
   Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) final;
-  std::unique_ptr<RowFollower> follow(const Vm& vm) final;
+  std::unique_ptr<RowFollower> follow(const Vm& vm, KnownRows known) final;
   Status check(const Vm& vm, const AnyRow& row) final;
   InetAddress peerOf(const AnyRow& row) const final { return row.as<Row>().remAddress; }
   BatchResult create(const Vm& vm, std::span<const AnyRow> rows) final;
@@ -51,6 +51,8 @@ class LinuxConntrackTable : public ConntrackTable {
   /// A row as putNew() makes it, when that is not as it was asked for; and how what was made so is shown.
   virtual Row asMade(const Row& row) const { return row; }
   virtual void show(Row&) const {}
+  /// ConntrackFollower::Looks::again.
+  virtual std::vector<bool> lookAgain(std::span<AnyRow> rows) { return std::vector<bool>(rows.size(), false); }
   /// renew() of at most NetlinkBatch::capacity of them.
   virtual std::vector<bool> renewSome(const Vm& vm, std::span<AnyRow> rows);
   /// What a message does not tell of these rows.
@@ -95,6 +97,7 @@ class LinuxTcpConnTable final : public LinuxConntrackTable<TcpConnRow> {
   void going(const AnyRow& key) override;
   void show(TcpConnRow& row) const override;
   Status complete(std::span<TcpConnRow> rows) override;
+  std::vector<bool> lookAgain(std::span<AnyRow> rows) override;
   std::vector<bool> renewSome(const Vm& vm, std::span<AnyRow> rows) override;
   std::vector<bool> setLives(std::span<const TcpConnRow> rows, std::span<const LinuxTcpPriming::Primed> primed);
   bool isPrimable(const TcpConnRow& row) const;

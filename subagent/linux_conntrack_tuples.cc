@@ -34,14 +34,6 @@ void putNat(nlmsghdr* message, int type, std::uint8_t protocol, const InetAddres
   put16(message, CTA_PROTONAT_PORT_MAX, port);
 }
 
-Bits<TcpConnStatus> statusFrom(std::uint32_t status) {
-  Bits<TcpConnStatus> result;
-  result.set(TcpConnStatus::seenReply, status & IPS_SEEN_REPLY);
-  result.set(TcpConnStatus::assured, status & IPS_ASSURED);
-  result.set(TcpConnStatus::fixedTimeout, status & IPS_FIXED_TIMEOUT);
-  return result;
-}
-
 std::string protocolName(std::uint8_t protocol) {
   switch (protocol) {
     case IPPROTO_TCP: return "TCP connection";
@@ -163,6 +155,14 @@ void putCommon(nlmsghdr* message, const Row& row) {
     Nest help{message, CTA_HELP};
     putText(message, CTA_HELP_NAME, row.helper.value);
   }
+}
+
+Bits<TcpConnStatus> statusFrom(std::uint32_t status) {
+  Bits<TcpConnStatus> result;
+  result.set(TcpConnStatus::seenReply, status & IPS_SEEN_REPLY);
+  result.set(TcpConnStatus::assured, status & IPS_ASSURED);
+  result.set(TcpConnStatus::fixedTimeout, status & IPS_FIXED_TIMEOUT);
+  return result;
 }
 
 void putStatus(nlmsghdr* message, Bits<TcpConnStatus> status) {

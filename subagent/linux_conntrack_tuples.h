@@ -41,6 +41,7 @@ void putKey(nlmsghdr* message, const Row& key);
 /// The tuples and what takeCommon() takes, but the life.
 template <class Row>
 void putCommon(nlmsghdr* message, const Row& row);
+Bits<TcpConnStatus> statusFrom(std::uint32_t status);  // IPS_*
 void putStatus(nlmsghdr* message, Bits<TcpConnStatus> status);
 /// Empty: none.
 void putLabels(nlmsghdr* message, const std::string& labels);

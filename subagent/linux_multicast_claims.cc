@@ -117,7 +117,9 @@ Status MulticastClaims::save() {
   for (const auto& [vm, claims] : claims_)
     for (const auto& [index, claim] : claims) list.push_back({{"row", toJson(claim.row)}, {"wasThere", claim.wasThere}});
   json document{{"version", formatVersion}, {"written", secondsNow()}, {"claims", std::move(list)}};
-  if (auto written = replaceFile(path_, document.dump(1, ' ', false, json::error_handler_t::replace)); !written) return written;
+  // The memberships end with the kernel.
+  auto written = replaceFile(path_, document.dump(1, ' ', false, json::error_handler_t::replace), 0600, Survives::kill);
+  if (!written) return written;
   isChanged_ = false;
   return {};
 }

@@ -66,7 +66,8 @@ LinuxTcpWindows::Seen seenIn(const vmmig_lookup& answer) {
   static const std::uint32_t hz = ticksPerSecond();
   if (answer.error != 0) return {};
   auto left = static_cast<std::uint32_t>(std::max(answer.jiffies_left, 0)) / hz;
-  return {true, answer.has_events != 0, answer.status, answer.state, left, answer.mark};
+  auto flagsOf = [&](int direction) { return static_cast<std::uint8_t>(answer.seen[direction].flags); };
+  return {true, answer.has_events != 0, answer.status, answer.state, left, answer.mark, {flagsOf(0), flagsOf(1)}};
 }
 
 int printToLog(libbpf_print_level level, const char* format, va_list arguments) {

@@ -6,6 +6,7 @@
 // Needs a kernel with BTF and bpf_xdp_ct_lookup() (Linux 5.18), CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <span>
 #include <vector>
@@ -38,6 +39,7 @@ class LinuxTcpWindows {
     std::uint8_t state = 0;            // TCP_CONNTRACK_*
     std::uint32_t timeoutSeconds = 0;  // what is left
     std::uint32_t mark = 0;
+    std::array<std::uint8_t, 2> flags{};  // IP_CT_TCP_FLAG_*, the opener's first
   };
   /// One for each row, which is named by its tuples and zone; and read() besides. An Error: the program could not be run.
   Result<std::vector<Seen>> look(std::span<TcpConnRow> rows);

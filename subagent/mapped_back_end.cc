@@ -67,8 +67,8 @@ class MappedBackEnd::Table final : public ForwardingTable {
   Result<std::vector<std::optional<AnyRow>>> findAll(const Vm& vm, std::span<const AnyRow> keys) override {
     return isConcerned_ ? TableBackEnd::findAll(vm, keys) : table_.findAll(map_.toLocal(vm), keys);
   }
-  std::unique_ptr<RowFollower> follow(const Vm& vm) override {
-    auto local = table_.follow(map_.toLocal(vm));
+  std::unique_ptr<RowFollower> follow(const Vm& vm, KnownRows known) override {
+    auto local = table_.follow(map_.toLocal(vm), isConcerned_ ? nullptr : std::move(known));
     return local && isConcerned_ ? std::make_unique<Follower>(std::move(local), map_) : std::move(local);
   }
   Status check(const Vm& vm, const AnyRow& row) override;

@@ -90,7 +90,7 @@ std::vector<AnyRow> MemoryTable::rowsOf(const Uuid& vm) {
 
 std::unique_ptr<RowCursor> MemoryTable::read(const Vm& vm) { return cursorOver(rowsOf(vm.uuid)); }
 
-std::unique_ptr<RowFollower> MemoryTable::follow(const Vm& vm) {
+std::unique_ptr<RowFollower> MemoryTable::follow(const Vm& vm, KnownRows) {
   // What packets change here, as on a real device, nothing tells.
   if (isExchanged_) return nullptr;
   return followerOver([this, uuid = vm.uuid] { return rowsOf(uuid); }, device_.now);

@@ -26,7 +26,7 @@ class MemoryTable : public TableBackEnd {
   bool isExchanged() const final { return isExchanged_; }
 
   std::unique_ptr<RowCursor> read(const Vm& vm) override;
-  std::unique_ptr<RowFollower> follow(const Vm& vm) override;
+  std::unique_ptr<RowFollower> follow(const Vm& vm, KnownRows) override;
   Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) override;
   Status check(const Vm& vm, const AnyRow& row) override;
   BatchResult create(const Vm& vm, std::span<const AnyRow> rows) override;

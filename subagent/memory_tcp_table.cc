@@ -22,7 +22,7 @@ std::vector<AnyRow> MemoryTcpTable::rowsOf(const Vm& vm) {
 
 std::unique_ptr<RowCursor> MemoryTcpTable::read(const Vm& vm) { return cursorOver(rowsOf(vm)); }
 
-std::unique_ptr<RowFollower> MemoryTcpTable::follow(const Vm& vm) {
+std::unique_ptr<RowFollower> MemoryTcpTable::follow(const Vm& vm, KnownRows) {
   return followerOver([this, vm] { return rowsOf(vm); }, device_.now);
 }
 

@@ -14,7 +14,7 @@ class MemoryTcpTable final : public TableBackEnd {
   InetAddress peerOf(const AnyRow& row) const override { return row.as<TcpConnRow>().remAddress; }
 
   std::unique_ptr<RowCursor> read(const Vm& vm) override;
-  std::unique_ptr<RowFollower> follow(const Vm& vm) override;
+  std::unique_ptr<RowFollower> follow(const Vm& vm, KnownRows) override;
   Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) override;
   Status check(const Vm& vm, const AnyRow& row) override;
   BatchResult create(const Vm& vm, std::span<const AnyRow> rows) override;

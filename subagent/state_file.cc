@@ -157,7 +157,8 @@ Status StateFile::save() {
   json document{{"version", formatVersion}, {"tables", std::move(tables)}, {"formerRows", std::move(former)}};
   // Text of peers is UTF-8 when it arrives over SNMP; a back end's may not be, and must not end the process.
   auto text = document.dump(1, ' ', false, json::error_handler_t::replace);
-  if (auto written = replaceFile(path_, text); !written) return failure("The state file " + written.error().text);
+  // A power cut takes along what the kernel held of all this, hence it need not wait for the disk in the middle of a stop.
+  if (auto written = replaceFile(path_, text, 0600, Survives::kill); !written) return failure("The state file " + written.error().text);
   return {};
 }
 

@@ -42,7 +42,7 @@ class StateFile {
   /// The name of a file that stands beside this one; empty: nothing is kept.
   std::string beside(const std::string& suffix) const { return path_.empty() ? path_ : path_ + suffix; }
 
-  /// On the disk when it answers without an error (replaceFile()). The caller saves before the step that the rows describe.
+  /// Survives kill -9 when it answers without an error (replaceFile()). The caller saves before the step that the rows describe.
   Status save();
 
  private:

@@ -20,6 +20,9 @@ constexpr int restAfterListening = 19;
 // Hearing may cost a look at all rows (back end `memory`).
 constexpr int slicesPerListening = 16;
 
+/// As the image has it, but for what packets change?
+bool isStanding(ImageRows::Place place) { return place->second.created && !place->second.differs; }
+
 }  // namespace
 
 std::string DestinationTransfer::earlyRowsPath() const { return context().stateFile.beside(".early-" + toString(row_.uuid)); }
@@ -29,8 +32,13 @@ void DestinationTransfer::startEarly() {
   // After kill -9 nobody would know what to take back.
   if (path.empty()) return;
   early_ = std::make_unique<EarlyRows>(row_.uuid, rows(), path);
+  KnownRows standing = [this](const AnyRow& key) -> std::optional<AnyRow> {
+    auto place = rows().find(key);
+    if (place == rows().entries().end() || !isStanding(place)) return std::nullopt;
+    return rows().unpack(*place);
+  };
   for (auto* table : backEnd().tables()) {
-    auto follower = table->isExchanged() ? nullptr : table->follow(vm_);
+    auto follower = table->isExchanged() ? nullptr : table->follow(vm_, standing);
     if (follower) early_->follow(*table, std::move(follower));
   }
   if (early_->tables().empty()) return early_.reset();
@@ -143,7 +151,6 @@ Status DestinationTransfer::removeUnwanted(EarlyTable& table) {
 }
 
 void DestinationTransfer::renewStanding(EarlyTable& table, Places& places) {
-  auto isStanding = [](ImageRows::Place place) { return place->second.created && !place->second.differs; };
   Places standing;
   std::copy_if(places.begin(), places.end(), std::back_inserter(standing), isStanding);
   if (standing.empty()) return;

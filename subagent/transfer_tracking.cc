@@ -22,7 +22,8 @@ void SourceTransfer::startFollowing() {
   stopFollowing();
   // Ahead of the reading: what changes behind it is told again.
   backEnd().prepareBlock(vm_);
-  for (auto* table : backEnd().tables()) followed_.push_back({table, table->follow(vm_)});
+  KnownRows told = [this](const AnyRow& key) { return log_->find(key); };
+  for (auto* table : backEnd().tables()) followed_.push_back({table, table->follow(vm_, told)});
 }
 
 void SourceTransfer::stopFollowing() {

@@ -61,7 +61,7 @@ TEST_F(CapacityWatchTest, tellsAgainAfterThereWasRoom) {
 }
 
 TEST_F(CapacityWatchTest, FollowsAsItsDeviceDoes) {
-  auto follower = table().follow(vm_);
+  auto follower = table().follow(vm_, nullptr);
   ASSERT_TRUE(follower);
   create(1);
   std::vector<AnyRow> rows, gone;

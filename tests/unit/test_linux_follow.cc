@@ -22,7 +22,10 @@ class Following {
     firewall_.enter();
     device_ = makeLinuxBackEnd();
     table_ = device_->tableFor(info);
-    follower_ = table_->follow(vm5);
+    follower_ = table_->follow(vm5, [this](const AnyRow& key) {
+      auto told = told_.find(image::packKey(key));
+      return told == told_.end() ? std::nullopt : std::optional{told->second};
+    });
     if (!follower_) throw std::runtime_error("the table cannot be followed");
   }
 
@@ -65,6 +68,7 @@ class Following {
     return testing::AssertionFailure() << told_.size() << " rows are told, " << read().size() << " are there";
   }
 
+  TcpConnRow told() const { return told_.begin()->second.as<TcpConnRow>(); }
   TableBackEnd& table() { return *table_; }
   BackEnd& device() { return *device_; }
   void stop() { follower_.reset(); }
@@ -96,6 +100,8 @@ TEST_P(FollowedConnection, IsToldWhenItBeginsWhenItCarriesDataAndWhenItEnds) {
   EXPECT_TRUE(following_.isToldAll());
   auto after = following_.read().begin()->second.as<TcpConnRow>();
   EXPECT_NE(before.seqNumber, after.seqNumber) << "data moves the window, which no event tells";
+  EXPECT_NEAR(following_.told().timeout, after.timeout, 2) << "and so does it the remaining life";
+  EXPECT_NEAR(following_.told().idleTime, after.idleTime, 2);
 
   shutdown(pair.client.get(), SHUT_WR);
   shutdown(pair.server.get(), SHUT_WR);
@@ -119,7 +125,7 @@ TEST_P(FollowedConnection, IsNotToldOfOthers) {
   auto other = makeVm(5);
   other.addresses = {parseInetAddress("10.0.0.77").value()};
   lab_.firewall.enter();
-  auto follower = following_.table().follow(other);
+  auto follower = following_.table().follow(other, nullptr);
   ASSERT_TRUE(follower);
   ASSERT_TRUE(pair.exchange(1000));
   lab_.firewall.enter();
@@ -184,7 +190,7 @@ TEST(FollowedRows, AreReadAnewWhenMoreHappenedThanCouldBeFollowed) {
   FirewallLab lab;
   Following following{lab.firewall, TableOf<TcpConnRow>::info};
   lab.firewall.enter();
-  auto follower = following.table().follow(vm5);
+  auto follower = following.table().follow(vm5, nullptr);
   ASSERT_TRUE(follower);
   // Twice the follower's memory.
   std::vector<AnyRow> rows;

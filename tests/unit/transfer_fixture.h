@@ -79,9 +79,9 @@ class FaultyTable final : public TableBackEnd {
     ++calls_.finds;
     return real_.find(vm, key);
   }
-  std::unique_ptr<RowFollower> follow(const Vm& vm) override {
+  std::unique_ptr<RowFollower> follow(const Vm& vm, KnownRows known) override {
     if (!faults_.follows) return nullptr;
-    return std::make_unique<FaultyFollower>(real_.follow(vm), faults_);
+    return std::make_unique<FaultyFollower>(real_.follow(vm, std::move(known)), faults_);
   }
   Status check(const Vm& vm, const AnyRow& row) override {
     if (faults_.refusedPorts.contains(row.as<TcpConnRow>().localPort))
