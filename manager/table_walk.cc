@@ -39,7 +39,11 @@ TableWalk::TableWalk(SnmpSession& session, std::string device, const TableInfo& 
     : session_(session), device_(std::move(device)), table_(&table), walked_(table.rowStatus()) {
   for (const auto& column : table.columns) {
     if (column.access == Access::notAccessible || column.subid == 0) continue;
-    if (!walked_) walked_ = &column;
+    // Each row has a StorageType as it has a RowStatus, and behind the last one are the other rows' RowStatus, no other table.
+    if (!walked_ || column.syntax == &Codec<StorageType>::syntax) walked_ = &column;
+  }
+  for (const auto& column : table.columns) {
+    if (column.access == Access::notAccessible || column.subid == 0) continue;
     if (&column != walked_) fetched_.push_back(&column);
   }
   columnOid_ = mib::oidOf(table, *walked_);
@@ -83,9 +87,11 @@ std::vector<std::pair<std::size_t, std::size_t>> TableWalk::partition() const {
 Task<Status> TableWalk::findRows() {
   for (bool more = true; more;) {
     std::vector<Oid> names{last_};
-    auto response = co_await session_.getBulk(std::move(names), repetitions_);
-    if (isTooMuch(response) && repetitions_ > 1) {
-      repetitions_ /= 2;
+    // Not more than have come so far: what goes far beyond the last row makes the agent look for rows of other tables.
+    auto repetitions = std::min(repetitions_, std::max(static_cast<int>(rows_.size()), 1));
+    auto response = co_await session_.getBulk(std::move(names), repetitions);
+    if (isTooMuch(response) && repetitions > 1) {
+      repetitions_ = repetitions / 2;
       continue;
     }
     if (!response) co_return failure(response.error());

@@ -44,6 +44,22 @@ Result<std::vector<std::optional<AnyRow>>> TableBackEnd::findAll(const Vm& vm, s
   return result;
 }
 
+Result<std::vector<std::uint32_t>> TableBackEnd::count(std::span<const Vm> vms) {
+  std::vector<std::uint32_t> counts;
+  for (const auto& vm : vms) {
+    auto& count = counts.emplace_back();
+    std::vector<AnyRow> rows;
+    for (auto cursor = read(vm);;) {
+      rows.clear();
+      auto more = cursor->next(rows);
+      if (!more) return failure(more.error());
+      if (!*more) break;
+      count += static_cast<std::uint32_t>(rows.size());
+    }
+  }
+  return counts;
+}
+
 std::vector<bool> TableBackEnd::renew(const Vm& vm, std::span<AnyRow> rows) {
   std::vector<bool> renewed;
   for (auto& row : rows) {

@@ -59,6 +59,8 @@ class TableBackEnd {
   virtual Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) = 0;
   /// find() of each. No more than a slice of them: it is one piece of work.
   virtual Result<std::vector<std::optional<AnyRow>>> findAll(const Vm& vm, std::span<const AnyRow> keys);
+  /// How many rows each of them has, by one reading of the device for all.
+  virtual Result<std::vector<std::uint32_t>> count(std::span<const Vm> vms);
   /// Follows the VM's rows as long as the follower lives, which is no longer than the table; nullptr: this table cannot (now),
   /// and whoever wants to know what changed reads all of it. `known` spares the device a look at what packets do not change.
   virtual std::unique_ptr<RowFollower> follow(const Vm&, KnownRows) { return nullptr; }

@@ -43,6 +43,7 @@ class DeviceTableStore final : public RowStore {
   };
   Result<const Copy*> copyOf(const Vm& vm);
   Result<Copy> readRows(const Vm& vm);
+  Status countAll();
   const VmRow* tracked(const Uuid& vm) const;
   void dropLater();
 

@@ -17,6 +17,7 @@ class ForwardingTable : public TableBackEnd {
   Result<std::vector<std::optional<AnyRow>>> findAll(const Vm& vm, std::span<const AnyRow> keys) override {
     return table_.findAll(vm, keys);
   }
+  Result<std::vector<std::uint32_t>> count(std::span<const Vm> vms) override { return table_.count(vms); }
   std::unique_ptr<RowFollower> follow(const Vm& vm, KnownRows known) override { return table_.follow(vm, std::move(known)); }
   Status check(const Vm& vm, const AnyRow& row) override { return table_.check(vm, row); }
   bool moves(const AnyRow& row) const override { return table_.moves(row); }

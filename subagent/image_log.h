@@ -37,6 +37,9 @@ class ImageLog {
   /// The end mark: no more will follow.
   Status end();
 
+  /// The end of it: nothing but the chunks is left.
+  ImageRows takeRows() { return std::move(rows_); }
+
   /// Chunk n stands at n - 1.
   const std::vector<std::string>& chunks() const { return chunks_; }
   std::uint64_t octets() const { return octets_; }

@@ -12,29 +12,42 @@ namespace {
 // The kernel rehashes long before a bucket has that many.
 constexpr std::size_t longestBucket = 32;
 
+// Of more, one dump of everything costs less.
+constexpr std::size_t mostAddresses = 8;
+
 }  // namespace
 
 template <class Row>
-ConntrackCursor<Row>::ConntrackCursor(const Vm& vm, DumpFilter filter, Parse parse, Complete complete)
-    : filter_(filter), parse_(std::move(parse)), complete_(std::move(complete)), dump_("the connections of VM " + vm.label()) {
-  ended_ = vm.addresses.empty();
+ConntrackCursor<Row>::ConntrackCursor(const Vm& vm, std::uint8_t protocol, Parse parse, Complete complete)
+    : what_("the connections of VM " + vm.label()), parse_(std::move(parse)), complete_(std::move(complete)) {
+  if (vm.addresses.size() > mostAddresses) filters_.push_back({.family = dumpFamily(vm), .protocol = protocol});
+  if (!filters_.empty()) return;
+  for (const auto& address : vm.addresses) {
+    filters_.push_back({.family = familyOf(address), .protocol = protocol, .originalSource = address});
+    filters_.push_back({.family = familyOf(address), .protocol = protocol, .replySource = address});
+  }
 }
 
 template <class Row>
 Result<bool> ConntrackCursor<Row>::next(std::vector<AnyRow>& rows) {
-  if (ended_) return false;
-  if (!dump_.isStarted())
-    if (auto status = dump_.start(filter_); !status) return failure(status.error());
+  if (filters_.empty()) return false;
+  if (!dump_) {
+    dump_.emplace(what_);
+    if (auto status = dump_->start(filters_.front()); !status) return failure(status.error());
+  }
   std::vector<Row> batch;
-  auto more = dump_.next([&](const nlmsghdr* message) { return takeMessage(message, batch); });
+  auto more = dump_->next([&](const nlmsghdr* message) { return takeMessage(message, batch); });
   if (!more) return failure(more.error());
-  ended_ = !*more;
   if (auto completed = complete_(batch); !completed) return failure(completed.error());
   last_.assign(batch.end() - static_cast<std::ptrdiff_t>(std::min(batch.size(), longestBucket)), batch.end());
   rows.reserve(rows.size() + batch.size());
   for (auto& row : batch) rows.emplace_back(std::move(row));
+  if (!*more) {
+    dump_.reset();
+    filters_.pop_front();
+  }
   // An empty batch is no end: the VM has no row among the entries of this message.
-  return !ended_ || !batch.empty();
+  return !filters_.empty() || !batch.empty();
 }
 
 template <class Row>
@@ -42,8 +55,17 @@ Status ConntrackCursor<Row>::takeMessage(const nlmsghdr* message, std::vector<Ro
   if (message->nlmsg_type >> 8 != NFNL_SUBSYS_CTNETLINK) return {};
   auto row = parse_(message);
   if (!row) return failure(row.error());
-  if (*row && !isRepeated(**row)) rows.push_back(std::move(**row));
+  if (*row && isOfThisDump(**row) && !isRepeated(**row)) rows.push_back(std::move(**row));
   return {};
+}
+
+// Also where the kernel does not filter: each row belongs to one of the dumps.
+template <class Row>
+bool ConntrackCursor<Row>::isOfThisDump(const Row& row) const {
+  const auto& filter = filters_.front();
+  const auto& source = row.opener == TcpOpener::local ? filter.originalSource : filter.replySource;
+  bool isAny = !filter.originalSource.isSet() && !filter.replySource.isSet();
+  return isAny || source == row.localAddress;
 }
 
 // When the entry at which a dump paused has gone meanwhile, the kernel tells that hash bucket again.

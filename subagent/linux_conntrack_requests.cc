@@ -14,18 +14,34 @@ namespace vmmig {
 
 namespace {
 
-// CTA_FILTER_F_CTA_PROTO_NUM: part of the interface (since Linux 5.8), but in no header that is installed.
-constexpr std::uint32_t filterByProtocol = 1 << 3;
+// CTA_FILTER_F_CTA_IP_SRC and CTA_FILTER_F_CTA_PROTO_NUM: part of the interface (since Linux 5.8), but in no header that is
+// installed.
+constexpr std::uint32_t filterBySource = 1 << 0, filterByProtocol = 1 << 3;
+
+/// What one of an entry's tuples has to have; the kernel's flags for it.
+std::uint32_t putTuple(nlmsghdr* request, int type, const InetAddress& source, std::uint8_t protocol) {
+  std::uint32_t flags = 0;
+  Nest tuple{request, type};
+  if (source.isSet()) {
+    Nest ip{request, CTA_TUPLE_IP};
+    putOctets(request, source.type == InetAddressType::ipv6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, source.bytes());
+    flags |= filterBySource;
+  }
+  if (protocol) {
+    Nest proto{request, CTA_TUPLE_PROTO};
+    put8(request, CTA_PROTO_NUM, protocol);
+    flags |= filterByProtocol;
+  }
+  return flags;
+}
 
 void putFilter(nlmsghdr* request, const DumpFilter& filter) {
-  if (filter.protocol && filter.family != AF_UNSPEC) {
-    {
-      Nest tuple{request, CTA_TUPLE_ORIG};
-      Nest proto{request, CTA_TUPLE_PROTO};
-      put8(request, CTA_PROTO_NUM, filter.protocol);
-    }
+  bool isReply = filter.replySource.isSet();
+  const auto& source = isReply ? filter.replySource : filter.originalSource;
+  if (filter.family != AF_UNSPEC && (filter.protocol || source.isSet())) {
+    auto wanted = putTuple(request, isReply ? CTA_TUPLE_REPLY : CTA_TUPLE_ORIG, source, filter.protocol);
     Nest flags{request, CTA_FILTER};
-    mnl_attr_put_u32(request, CTA_FILTER_ORIG_FLAGS, filterByProtocol);
+    mnl_attr_put_u32(request, isReply ? CTA_FILTER_REPLY_FLAGS : CTA_FILTER_ORIG_FLAGS, wanted);
   }
   if (filter.statusMask) {
     put32(request, CTA_STATUS, filter.status);

@@ -31,13 +31,16 @@ class ConntrackRequests {
   NetlinkBatch batch_;
 };
 
-/// Which entries the kernel leaves out of a dump: those of another family or protocol (0: none), and those whose status, under
-/// the mask, is another (0, 0: none). A kernel that does not know a filter tells more, hence whoever reads looks again.
+/// Which entries the kernel leaves out of a dump: those of another family or protocol (0: none), those whose status, under the
+/// mask, is another (0, 0: none), and those that another address opened, or answers (unset: none). A kernel that does not know a
+/// filter (addresses and protocol: before Linux 5.8) tells more, hence whoever reads looks again.
 struct DumpFilter {
   int family = 0;
   std::uint8_t protocol = 0;  // the kernel wants a family with it
   std::uint32_t status = 0;
   std::uint32_t statusMask = 0;
+  InetAddress originalSource = {};
+  InetAddress replySource = {};  // one of them at most
 };
 
 /// When all addresses are of one family the kernel need not tell of the other: AF_INET, AF_INET6, or AF_UNSPEC.

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <iterator>
+#include <map>
+#include <set>
 
 #include "common/log.h"
 #include "subagent/linux_conntrack_codec.h"
@@ -36,7 +38,7 @@ std::unique_ptr<RowCursor> LinuxConntrackTable<Row>::read(const Vm& vm) {
     return row;
   };
   auto fillIn = [this](std::span<Row> rows) { return complete(rows); };
-  return std::make_unique<ConntrackCursor<Row>>(vm, filter(vm), std::move(parseAndShow), std::move(fillIn));
+  return std::make_unique<ConntrackCursor<Row>>(vm, protocol(), std::move(parseAndShow), std::move(fillIn));
 }
 
 template <class Row>
@@ -110,6 +112,37 @@ Result<std::vector<std::optional<AnyRow>>> LinuxConntrackTable<Row>::findSome(co
   std::vector<std::optional<AnyRow>> result(keys.size());
   for (std::size_t i = 0; i < places.size(); ++i) result[places[i]] = AnyRow{std::move(present[i])};
   return result;
+}
+
+template <class Row>
+Result<std::vector<std::uint32_t>> LinuxConntrackTable<Row>::count(std::span<const Vm> vms) {
+  std::vector<std::uint32_t> counts(vms.size());
+  std::multimap<InetAddress, std::size_t> owners;
+  for (std::size_t i = 0; i < vms.size(); ++i)
+    for (const auto& address : vms[i].addresses) owners.emplace(address, i);
+  if (owners.empty()) return counts;
+  ConntrackDump dump{"connections"};
+  if (auto started = dump.start(DumpFilter{}); !started) return failure(started.error());
+  std::set<std::size_t> vmsOfEntry;
+  TakeMessage take = [&](const nlmsghdr* message) -> Status {
+    auto wire = wireTuplesOf(Attributes{message});
+    if ((wire.protocol == IPPROTO_TCP) != std::is_same_v<Row, TcpConnRow>) return {};
+    vmsOfEntry.clear();
+    for (const auto& tuple : {wire.tuples.original, wire.tuples.reply})
+      for (const auto* end : {&tuple.source, &tuple.destination}) {
+        auto [from, to] = owners.equal_range(end->address);
+        for (auto at = from; at != to; ++at) vmsOfEntry.insert(at->second);
+      }
+    for (auto each : vmsOfEntry)
+      if (openerFor(vms[each], wire.tuples)) ++counts[each];
+    return {};
+  };
+  for (bool isMore = true; isMore;) {
+    auto more = dump.next(take);
+    if (!more) return failure(more.error());
+    isMore = *more;
+  }
+  return counts;
 }
 
 template <class Row>
@@ -281,7 +314,7 @@ LinuxTcpConnTable::Parse LinuxTcpConnTable::parser(const Vm& vm) {
   return [vm, times = timeouts()](const nlmsghdr* message) { return rowFromMessage(message, vm, times); };
 }
 
-DumpFilter LinuxTcpConnTable::filter(const Vm& vm) const { return {.family = dumpFamily(vm), .protocol = IPPROTO_TCP}; }
+std::uint8_t LinuxTcpConnTable::protocol() const { return IPPROTO_TCP; }
 
 Status LinuxTcpConnTable::checkRow(const Vm& vm, const TcpConnRow& row) const {
   if (auto status = checkTcpConn(vm, row); !status) return status;

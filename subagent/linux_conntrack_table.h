@@ -31,6 +31,7 @@ class LinuxConntrackTable : public ConntrackTable {
   const TableInfo& table() const final { return TableOf<Row>::info; }
   std::unique_ptr<RowCursor> read(const Vm& vm) final;
   Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) final;
+  Result<std::vector<std::uint32_t>> count(std::span<const Vm> vms) final;
   std::unique_ptr<RowFollower> follow(const Vm& vm, KnownRows known) final;
   Status check(const Vm& vm, const AnyRow& row) final;
   InetAddress peerOf(const AnyRow& row) const final { return row.as<Row>().remAddress; }
@@ -43,7 +44,8 @@ class LinuxConntrackTable : public ConntrackTable {
   using Parse = typename ConntrackCursor<Row>::Parse;
   /// Reads messages as they are; a copy outlives the table's next call.
   virtual Parse parser(const Vm& vm) = 0;
-  virtual DumpFilter filter(const Vm& vm) const = 0;
+  /// What a dump is about; 0: more than one.
+  virtual std::uint8_t protocol() const = 0;
   virtual Status checkRow(const Vm& vm, const Row& row) const = 0;
   virtual void putNew(nlmsghdr* message, const Row& row) = 0;
   virtual void putChange(nlmsghdr* message, const Row& before, const Row& after) = 0;
@@ -87,7 +89,7 @@ class LinuxTcpConnTable final : public LinuxConntrackTable<TcpConnRow> {
 
  private:
   Parse parser(const Vm& vm) override;
-  DumpFilter filter(const Vm& vm) const override;
+  std::uint8_t protocol() const override;
   Status checkRow(const Vm& vm, const TcpConnRow& row) const override;
   void putNew(nlmsghdr* message, const TcpConnRow& row) override;
   void putChange(nlmsghdr* message, const TcpConnRow& before, const TcpConnRow& after) override;

@@ -19,7 +19,7 @@ class LinuxFlowTable final : public LinuxConntrackTable<FlowRow> {
 
  private:
   Parse parser(const Vm& vm) override;
-  DumpFilter filter(const Vm& vm) const override;
+  std::uint8_t protocol() const override { return 0; }
   Status checkRow(const Vm& vm, const FlowRow& row) const override;
   void putNew(nlmsghdr* message, const FlowRow& row) override;
   void putChange(nlmsghdr* message, const FlowRow& before, const FlowRow& after) override;

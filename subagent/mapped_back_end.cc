@@ -67,6 +67,11 @@ class MappedBackEnd::Table final : public ForwardingTable {
   Result<std::vector<std::optional<AnyRow>>> findAll(const Vm& vm, std::span<const AnyRow> keys) override {
     return isConcerned_ ? TableBackEnd::findAll(vm, keys) : table_.findAll(map_.toLocal(vm), keys);
   }
+  Result<std::vector<std::uint32_t>> count(std::span<const Vm> vms) override {
+    std::vector<Vm> local;
+    for (const auto& vm : vms) local.push_back(map_.toLocal(vm));
+    return table_.count(local);
+  }
   std::unique_ptr<RowFollower> follow(const Vm& vm, KnownRows known) override {
     auto local = table_.follow(map_.toLocal(vm), isConcerned_ ? nullptr : std::move(known));
     return local && isConcerned_ ? std::make_unique<Follower>(std::move(local), map_) : std::move(local);

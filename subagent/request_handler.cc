@@ -72,7 +72,7 @@ Result<smi::VarBind> RequestHandler::Reader::get(const Oid& name) {
   if (key) {
     const auto& row = find(*store, *key);
     if (!row) return failure(row.error());
-    if (*row && (*row)->has(*named.column)) return smi::VarBind{name, (*row)->row.get(*named.column)};
+    if (*row && (*row)->has(*named.column)) return smi::VarBind{name, store->value((*row)->row, *named.column)};
   }
   return smi::VarBind{name, exception(smi::Type::noSuchInstance)};
 }
@@ -105,7 +105,7 @@ Result<std::optional<smi::VarBind>> RequestHandler::Reader::nextInColumn(const C
     if (!row) return failure(row.error());
     if (!*row) return std::nullopt;
     auto index = (*row)->row.index();
-    if ((*row)->has(*column.info)) return smi::VarBind{column.oid + index, (*row)->row.get(*column.info)};
+    if ((*row)->has(*column.info)) return smi::VarBind{column.oid + index, column.store->value((*row)->row, *column.info)};
     after = std::move(index);
   }
 }

@@ -14,8 +14,8 @@ namespace vmmig {
 struct Change {
   enum class Kind { create, replace, remove };
   Kind kind;
-  std::optional<AnyRow> before;  // as it is now: replace and remove
-  AnyRow after;                  // as wanted: create and replace; for remove the row as it was
+  std::optional<AnyRow> before;                 // as it is now: replace and remove
+  AnyRow after;                                 // as wanted: create and replace; for remove the row as it was
   std::vector<const ColumnInfo*> written = {};  // the columns that the PDU names
 
   bool wrote(std::string_view column) const;
@@ -36,6 +36,9 @@ class RowStore {
   virtual Result<std::optional<AnyRow>> find(const AnyRow& key) = 0;
   /// The first row whose index is greater than `after`; empty `after`: the first of all.
   virtual Result<std::optional<AnyRow>> next(OidSpan after) = 0;
+
+  /// Of a row that find() or next() gave. For a column that costs too much to be in each of them.
+  virtual smi::Value value(const AnyRow& row, const ColumnInfo& column) { return row.get(column); }
 
   /// Can this change be made, as far as one can know without making it? Changes nothing.
   /// Errors: inconsistentName, inconsistentValue, wrongValue, resourceUnavailable, noCreation (RFC 3416 section 4.2.5).

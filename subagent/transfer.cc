@@ -87,6 +87,18 @@ void Transfer::start(Task<> task) {
   spawn(std::move(task), [keep = shared_from_this()] {});
 }
 
+void Transfer::letGo(ImageRows rows) { start(freeInSlices(loop(), std::move(rows), context().limits.sliceRows)); }
+
+Task<> Transfer::freeInSlices(EventLoop& loop, ImageRows rows, std::size_t slice) {
+  auto& entries = rows.entries();
+  while (!entries.empty()) {
+    auto end = entries.begin();
+    for (std::size_t i = 0; i < slice && end != entries.end(); ++i) ++end;
+    entries.erase(entries.begin(), end);
+    co_await nextTurn(loop);
+  }
+}
+
 Task<Status> Transfer::forEachRow(unsigned work, Visitor visit, Tables tables) {
   for (auto* table : backEnd().tables()) {
     if (tables != Tables::all && table->isExchanged() != (tables == Tables::exchanged)) continue;

@@ -11,6 +11,7 @@
 #include "common/task.h"
 #include "mibs/transfer_table.h"
 #include "subagent/back_end.h"
+#include "subagent/image_rows.h"
 #include "subagent/notifier.h"
 #include "subagent/state_file.h"
 #include "subagent/transfer_limits.h"
@@ -101,6 +102,8 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   Task<Status> forEachRowOf(unsigned work, TableBackEnd& table, Visitor visit);
   /// The same, into `rows`, which must outlive the task.
   Task<Status> readRows(unsigned work, Tables tables, std::vector<AnyRow>& rows);
+  /// Frees them a slice at a time: of 100,000 rows at once, nobody else would have a turn for tens of milliseconds.
+  void letGo(ImageRows rows);
   /// TableBackEnd::forget() of each.
   void forgetInTables();
   bool isExchanged(const TableInfo& table) const;
@@ -128,6 +131,8 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   TransferRow row_;
 
  private:
+  static Task<> freeInSlices(EventLoop& loop, ImageRows rows, std::size_t slice);
+
   std::shared_ptr<TransferContext> context_;
   unsigned work_ = 0;
   std::optional<EventLoop::TimerId> deadlineTimer_;

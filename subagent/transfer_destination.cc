@@ -121,6 +121,7 @@ void DestinationTransfer::resume() {
 void DestinationTransfer::dropImage() {
   stopEarly();
   leftovers_.clear();
+  letGo(std::move(staging_->rows()));
   staging_ = std::make_unique<ImageStaging>(row_.uuid, context().limits);
   stale_ = {};
   former_ = {};

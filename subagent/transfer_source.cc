@@ -82,6 +82,7 @@ void SourceTransfer::keepRows(TransferOper status, std::string error) {
 
 void SourceTransfer::dropImage() {
   stopFollowing();
+  if (log_) letGo(log_->takeRows());
   log_.reset();
 }
 

@@ -24,8 +24,15 @@ tl::unexpected<Error> busy(const Vm& vm, std::string_view what) {
 
 VmRow VmStore::complete(VmRow row) const {
   row.blocked = context_.isBlocked(row.uuid);
-  row.tcpConns = context_.tcpConns(registry_.get(row.uuid));
   return row;
+}
+
+// Counting reads the device's whole table: only for those who ask for it, and for no SET.
+smi::Value VmStore::value(const AnyRow& row, const ColumnInfo& column) {
+  if (column.name != "vmMigVmTcpConns") return row.get(column);
+  auto counted = row;
+  counted.as<VmRow>().tcpConns = context_.tcpConns(registry_.get(row.as<VmRow>().uuid));
+  return counted.get(column);
 }
 
 Result<std::optional<AnyRow>> VmStore::find(const AnyRow& key) {

@@ -35,6 +35,7 @@ class VmStore final : public RowStore {
   Status check(const Change& change) override;
   Status apply(const Change& change) override;
   void settle(const Change& change) override;
+  smi::Value value(const AnyRow& row, const ColumnInfo& column) override;
 
  private:
   VmRow complete(VmRow row) const;

@@ -207,6 +207,15 @@ TEST_P(BackEndContract, RenewsWhatAClockAndPacketsChange) {
   EXPECT_TRUE(AnyRow{*found}.equals(rows[0], Carry::traffic)) << "the row is as it stands";
 }
 
+TEST_P(BackEndContract, CountsTheRowsOfEach) {
+  create(vm_, {makeRow(vm_, 1), makeRow(vm_, 2)});
+  create(other_, {makeRow(other_, 1)});
+  std::vector<Vm> vms{vm_, other_};
+  auto counts = table_->count(vms);
+  ASSERT_TRUE(counts) << counts.error().text;
+  EXPECT_EQ(*counts, (std::vector<std::uint32_t>{2, 1}));
+}
+
 TEST_P(BackEndContract, FindsManyAtOnce) {
   create(vm_, {makeRow(vm_, 1), makeRow(vm_, 2)});
   std::vector<AnyRow> keys;

@@ -140,8 +140,9 @@ TEST_F(DeviceTest, AnAgentWhoseOidsDoNotIncreaseDoesNotHoldUsForEver) {
     using FakeSession::FakeSession;
     Task<Result<Response>> getBulk(std::vector<Oid> names, int) override {
       Response response;
-      auto column = mib::oidOf(TableOf<TcpConnRow>::info, *TableOf<TcpConnRow>::info.rowStatus(), AnyRow{connection(1)}.index());
-      for (int i = 0; i < 3; ++i) response.varbinds.push_back({column, Codec<RowStatus>::toValue(RowStatus::active)});
+      const auto& info = TableOf<TcpConnRow>::info;
+      auto column = mib::oidOf(info, *info.column("vmMigTcpConnStorageType"), AnyRow{connection(1)}.index());
+      for (int i = 0; i < 3; ++i) response.varbinds.push_back({column, Codec<StorageType>::toValue(StorageType::volatile_)});
       static_cast<void>(names);
       co_return response;
     }

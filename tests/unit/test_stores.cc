@@ -44,7 +44,11 @@ class VmStoreTest : public testing::Test {
  protected:
   VmContext context() {
     return {[this](const Uuid&) { return busy_; }, [this](const Uuid&) { return blocked_; },
-            [](const Vm& vm) { return static_cast<std::uint32_t>(vm.addresses.size()); }, [this] { ++changes_; }};
+            [this](const Vm& vm) {
+              ++counted_;
+              return static_cast<std::uint32_t>(vm.addresses.size());
+            },
+            [this] { ++changes_; }};
   }
   template <class Row>
   void make(RowStore& store, Row row) {
@@ -58,6 +62,7 @@ class VmStoreTest : public testing::Test {
   bool busy_ = false;
   bool blocked_ = false;
   int changes_ = 0;
+  int counted_ = 0;
   VmStore vms_{registry_, context()};
   VmAddressStore addresses_{registry_, context()};
 };
@@ -69,7 +74,11 @@ TEST_F(VmStoreTest, ARowShowsWhatOthersCompute) {
   auto row = vms_.find(vmRow(1));
   ASSERT_TRUE(row && *row);
   EXPECT_TRUE((*row)->as<VmRow>().blocked);
-  EXPECT_EQ((*row)->as<VmRow>().tcpConns, 1u);
+  EXPECT_EQ(counted_, 0) << "nobody has asked";
+  EXPECT_EQ(vms_.value(**row, *TableOf<VmRow>::info.column("vmMigVmTcpConns")).number, 1);
+  EXPECT_EQ(counted_, 1);
+  EXPECT_EQ(vms_.value(**row, *TableOf<VmRow>::info.column("vmMigVmTracked")),
+            (*row)->get(*TableOf<VmRow>::info.column("vmMigVmTracked")));
   EXPECT_EQ(changes_, 2);
 }
 
