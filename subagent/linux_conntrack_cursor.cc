@@ -23,9 +23,14 @@ ConntrackCursor<Row>::ConntrackCursor(const Vm& vm, std::uint8_t protocol, Parse
   if (vm.addresses.size() > mostAddresses) filters_.push_back({.family = dumpFamily(vm), .protocol = protocol});
   if (!filters_.empty()) return;
   for (const auto& address : vm.addresses) {
+    if (address.type == InetAddressType::ipv6) continue;
     filters_.push_back({.family = familyOf(address), .protocol = protocol, .originalSource = address});
     filters_.push_back({.family = familyOf(address), .protocol = protocol, .replySource = address});
   }
+  // Of IPv6 the kernel tells those of every other address (the comparison in ctnetlink_filter_match_tuple() is the wrong way
+  // round).
+  bool hasV6 = dumpFamily(vm) != AF_INET && !vm.addresses.empty();
+  if (hasV6) filters_.push_back({.family = AF_INET6, .protocol = protocol});
 }
 
 template <class Row>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Dumps of ctnetlink as a RowCursor: one recvmsg a call. Row is TcpConnRow or FlowRow.
 //
-// Two for each address of the VM, of what it opened and of what it answers: so the kernel tells no more than the VM's entries
+// Two for each IPv4 address of the VM, of what it opened and of what it answers: so the kernel tells no more than the VM's entries
 // (2.5 us each) and only passes over the others (0.05 us each), of which there are many where there are many VMs.
 #pragma once
 

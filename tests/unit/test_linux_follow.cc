@@ -68,6 +68,10 @@ class Following {
     return testing::AssertionFailure() << told_.size() << " rows are told, " << read().size() << " are there";
   }
 
+  bool isAcknowledged() {
+    auto row = read().begin()->second.as<TcpConnRow>();
+    return row.seqNumber == row.remAckNumber && row.remSeqNumber == row.ackNumber;
+  }
   TcpConnRow told() const { return told_.begin()->second.as<TcpConnRow>(); }
   TableBackEnd& table() { return *table_; }
   BackEnd& device() { return *device_; }
@@ -97,6 +101,7 @@ TEST_P(FollowedConnection, IsToldWhenItBeginsWhenItCarriesDataAndWhenItEnds) {
 
   auto before = following_.read().begin()->second.as<TcpConnRow>();
   ASSERT_TRUE(pair.exchange(200000));
+  ASSERT_TRUE(eventually([&] { return following_.isAcknowledged(); })) << "the last packets";
   EXPECT_TRUE(following_.isToldAll());
   auto after = following_.read().begin()->second.as<TcpConnRow>();
   EXPECT_NE(before.seqNumber, after.seqNumber) << "data moves the window, which no event tells";
