@@ -65,6 +65,9 @@ const Command& journalCommand();
 const Command& locateCommand();
 const Command& doctorCommand();
 const Command& nmsCommand();
+const Command& reportCommand();
+const Command& topCommand();
+const Command& completionCommand();
 
 std::span<const Command* const> commands();
 

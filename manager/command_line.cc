@@ -49,12 +49,22 @@ constexpr const char* footer =
 // Boost stores an option that has only a letter under "-x".
 std::string keyOf(char letter) { return std::string{"-"} + letter; }
 
-po::options_description snmpDescription() {
+/// Whether a command has this letter for itself, as top(1) has -d and -n.
+bool isOwn(const Command* command, char letter) {
+  if (!command) return false;
+  po::options_description own;
+  command->addOptions(own);
+  return own.find_nothrow(keyOf(letter), false) != nullptr;
+}
+
+po::options_description snmpDescription(const Command* command = nullptr) {
   po::options_description options{"SNMP options, as in snmpcmd(1)"};
   for (const auto& option : snmpOptions)
-    options.add_options()((std::string{","} + option.letter).c_str(), po::value<std::string>()->value_name(option.argument),
-                          option.meaning);
-  options.add_options()(",d", "print each packet in hexadecimal")                                              //
+    if (!isOwn(command, option.letter))
+      options.add_options()((std::string{","} + option.letter).c_str(), po::value<std::string>()->value_name(option.argument),
+                            option.meaning);
+  if (!isOwn(command, 'd')) options.add_options()(",d", "print each packet in hexadecimal");
+  options.add_options()                                                                                        //
       (",D", po::value<std::string>()->value_name("TOKENS"), "Net-SNMP's debugging output")                    //
       (",m", po::value<std::string>()->value_name("MODULES"), "accepted for scripts: our module is built in")  //
       (",M", po::value<std::string>()->value_name("DIRECTORIES"), "accepted for scripts: our module is built in");
@@ -95,7 +105,7 @@ std::string generalHelp() {
           "Reads, writes and moves the state that network devices hold for a virtual machine (VM-MIGRATION-MIB).\n\nCommands:\n";
   for (const auto* command : commands()) {
     std::string name{command->name};
-    name.resize(10, ' ');
+    name.resize(12, ' ');
     text << "  " << name << command->summary << '\n';
   }
   text << "`vmmig COMMAND --help` shows a command's options and examples.\n\n"
@@ -112,7 +122,7 @@ std::string helpOf(const Command& command) {
   text << '\n' << command.summary << ".\n\n" << command.description << '\n';
   po::options_description own{"Options"};
   command.addOptions(own);
-  text << own << '\n' << snmpDescription() << '\n' << footer;
+  text << own << '\n' << snmpDescription(&command) << '\n' << footer;
   return text.str();
 }
 
@@ -143,9 +153,7 @@ Result<CommandLine> parse(const std::vector<std::string>& words) {
   }
   auto rest = words;
   if (line.command) rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(position));
-  po::options_description options;
-  options.add(snmpDescription()).add(generalDescription());
-  if (line.command) line.command->addOptions(options);
+  auto options = optionsOf(line.command);
   po::options_description hidden;
   hidden.add(options).add_options()("arguments", po::value<std::vector<std::string>>());
   po::positional_options_description positional;
@@ -168,6 +176,13 @@ Result<CommandLine> parse(const std::vector<std::string>& words) {
 }
 
 }  // namespace
+
+po::options_description optionsOf(const Command* command) {
+  po::options_description options;
+  options.add(snmpDescription(command)).add(generalDescription());
+  if (command) command->addOptions(options);
+  return options;
+}
 
 Result<CommandLine> parseCommandLine(const std::vector<std::string>& words) {
   try {

@@ -21,6 +21,9 @@ struct CommandLine {
 /// `words` without the program's name. An error is a usage error, and says what to type.
 Result<CommandLine> parseCommandLine(const std::vector<std::string>& words);
 
+/// Every option that stands before or behind this command; of vmmig itself without one.
+boost::program_options::options_description optionsOf(const Command* command);
+
 /// Blanks the passphrases and the community in argv, so that ps(1) does not show them for as long as we run.
 void hideSecrets(int argc, char** argv);
 

@@ -7,8 +7,9 @@ namespace vmmig {
 
 std::span<const Command* const> commands() {
   static const std::array all{
-      &showCommand(),  &exportCommand(),  &importCommand(), &diffCommand(),   &phaseCommand(), &migrateCommand(),
-      &serveCommand(), &journalCommand(), &doctorCommand(), &locateCommand(), &nmsCommand(),
+      &showCommand(),    &exportCommand(),     &importCommand(),  &diffCommand(),   &phaseCommand(),
+      &migrateCommand(), &serveCommand(),      &journalCommand(), &doctorCommand(), &locateCommand(),
+      &nmsCommand(),     &completionCommand(), &reportCommand(),  &topCommand(),
   };
   return all;
 }

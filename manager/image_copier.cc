@@ -38,7 +38,9 @@ Task<Status> ImageCopier::run(SourceSeen seen) {
       pump();
     }
     if (isOurs && isArrived(row)) break;
+    bool isHurried = hurried_;
     co_await wakeup_.wait(loop_, hurried_ ? backoff.next() : options_.idlePoll);
+    if (hurried_ && !isHurried) backoff.reset();
     if (isOurs && isArrived(row)) break;
   }
   while (gets_ + sets_ > 0) co_await wakeup_.wait(loop_, std::chrono::seconds{1});
@@ -49,6 +51,7 @@ Task<Status> ImageCopier::run(SourceSeen seen) {
 
 void ImageCopier::hurry() {
   hurried_ = true;
+  census_.postpone();
   wakeup_.notify();
 }
 
@@ -83,7 +86,11 @@ Task<> ImageCopier::fetch(std::uint32_t number) {
     fail({SnmpStatus::genErr, source_.name() + " has no chunk " + std::to_string(number) + " of its image any more"});
   else
     fetched_.push_back({number, std::move((*answer)->as<ImageRow>().data.value)});
+  bool isRead = answer && *answer;
+  std::string counted = isRead ? fetched_.back().data : std::string{};
   pump();
+  // Behind the requests, which others wait for.
+  if (isRead) census_.add(number, std::move(counted));
   if (gets_ + sets_ == 0) wakeup_.notify();
 }
 

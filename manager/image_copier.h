@@ -8,6 +8,7 @@
 #include <string>
 
 #include "manager/device.h"
+#include "manager/image_census.h"
 #include "manager/wakeup.h"
 #include "mibs/transfer_table.h"
 
@@ -39,6 +40,8 @@ class ImageCopier {
   void hurry();
   void stop();
   const CopyTotals& totals() const { return totals_; }
+  /// Of what has been read, by the table's descriptor.
+  std::map<std::string, std::uint32_t> rowsByTable() { return census_.rows(); }
 
  private:
   struct Chunk {
@@ -64,6 +67,7 @@ class ImageCopier {
   int gets_ = 0, sets_ = 0;
   std::deque<Chunk> fetched_;
   CopyTotals totals_;
+  ImageCensus census_;
   std::optional<Error> error_;
   bool stopped_ = false, hurried_ = false;
 };

@@ -17,7 +17,8 @@ namespace vmmig {
 
 namespace {
 
-constexpr int schemaVersion = 1;
+constexpr int oldestVersion = 1;
+constexpr int schemaVersion = 2;
 constexpr const char* schema = R"(
   CREATE TABLE migration(
     id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, vm TEXT NOT NULL, plan TEXT NOT NULL, epoch INTEGER NOT NULL DEFAULT 0,
@@ -29,7 +30,11 @@ constexpr const char* schema = R"(
     id INTEGER PRIMARY KEY, migration INTEGER NOT NULL REFERENCES migration(id) ON DELETE CASCADE,
     monotonic INTEGER NOT NULL, utc INTEGER NOT NULL, mark INTEGER NOT NULL, text TEXT NOT NULL);
   CREATE INDEX eventByMigration ON event(migration, id);
-  PRAGMA user_version = 1;
+)";
+/// From version 1. Whoever still writes as version 1 names its columns, and is not disturbed.
+constexpr const char* upgrade = R"(
+  ALTER TABLE event ADD COLUMN data TEXT NOT NULL DEFAULT '';
+  PRAGMA user_version = 2;
 )";
 
 template <class Clock_>
@@ -53,6 +58,12 @@ std::string processMark(pid_t pid) {
 bool isAlive(const std::string& mark) {
   auto pid = std::atoi(mark.c_str());
   return pid > 0 && processMark(pid) == mark;
+}
+
+/// Of a newer vmmig, or of nobody, is a mark that we do not know.
+migration::Mark markFrom(std::int64_t number) {
+  bool isKnown = number >= 0 && number <= static_cast<std::int64_t>(migration::Mark::resume);
+  return isKnown ? static_cast<migration::Mark>(number) : migration::Mark::none;
 }
 
 std::string toText(const JournalPlan& plan) {
@@ -157,6 +168,7 @@ Status Journal::prepareSchema(sqlite3* database) {
   }
   Status status;
   if (version == 0) status = execute(database, schema);
+  if (status && (version == 0 || version == oldestVersion)) status = execute(database, upgrade);
   if (status) status = execute(database, "COMMIT");
   if (status && version > schemaVersion) status = failure("it was written by a newer vmmig");
   return status;
@@ -204,9 +216,10 @@ Result<std::unique_ptr<Journal>> Journal::openToRead(const std::string& path) {
   Statement read{raw, "PRAGMA user_version"};
   auto row = read.next();
   if (!row) return failure("the journal " + path + " cannot be read: " + row.error().text);
-  if (!*row || read.number(0) != schemaVersion)
+  auto version = *row ? read.number(0) : 0;
+  if (version < oldestVersion || version > schemaVersion)
     return failure(path + " is no journal of this vmmig; name another with --journal");
-  return std::unique_ptr<Journal>{new Journal{std::move(database)}};
+  return std::unique_ptr<Journal>{new Journal{std::move(database), version == schemaVersion}};
 }
 
 Result<std::unique_ptr<Journal>> Journal::open(const std::string& path) {
@@ -241,10 +254,10 @@ void Journal::setClaim(std::int64_t id, std::uint32_t epoch, const JournalPlan& 
   tell(update.add(std::int64_t{epoch}).add(toText(plan)).add(id).run());
 }
 
-void Journal::append(std::int64_t id, migration::Mark mark, const std::string& text) {
-  Statement insert{database_.get(), "INSERT INTO event(migration, monotonic, utc, mark, text) VALUES(?, ?, ?, ?, ?)"};
+void Journal::append(std::int64_t id, migration::Mark mark, const std::string& text, const std::string& data) {
+  Statement insert{database_.get(), "INSERT INTO event(migration, monotonic, utc, mark, text, data) VALUES(?, ?, ?, ?, ?, ?)"};
   insert.add(id).add(microsecondsOf<Clock>()).add(microsecondsOf<std::chrono::system_clock>());
-  tell(insert.add(static_cast<std::int64_t>(mark)).add(text).run());
+  tell(insert.add(static_cast<std::int64_t>(mark)).add(text).add(data).run());
 }
 
 void Journal::end(std::int64_t id, migration::Outcome outcome, const std::string& reason, const JournalTotals& totals) {
@@ -307,15 +320,16 @@ Result<std::optional<JournalMigration>> Journal::latestOf(const Uuid& vm) {
 }
 
 Result<std::vector<JournalEvent>> Journal::events(std::int64_t id) {
-  Statement rows{database_.get(), "SELECT monotonic, utc, mark, text FROM event WHERE migration = ? ORDER BY id"};
+  Statement rows{database_.get(), std::string{"SELECT monotonic, utc, mark, text, "} + (hasData_ ? "data" : "''") +
+                                      " FROM event WHERE migration = ? ORDER BY id"};
   rows.add(id);
   std::vector<JournalEvent> result;
   for (;;) {
     auto row = rows.next();
     if (!row) return failure(row.error());
     if (!*row) return result;
-    result.push_back({rows.number(0), static_cast<std::uint64_t>(rows.number(1)), static_cast<migration::Mark>(rows.number(2)),
-                      rows.octets(3)});
+    result.push_back(
+        {rows.number(0), static_cast<std::uint64_t>(rows.number(1)), markFrom(rows.number(2)), rows.octets(3), rows.octets(4)});
   }
 }
 

@@ -56,6 +56,7 @@ struct JournalEvent {
   std::uint64_t utcMicroseconds = 0;
   migration::Mark mark = migration::Mark::none;
   std::string text = {};
+  std::string data = {};  // the same for programs, a JSON object (migration_trace.h); empty where there is none
 };
 
 class Journal {
@@ -70,7 +71,7 @@ class Journal {
   Result<std::int64_t> begin(const JournalPlan& plan);
   // These write what they can; a full disk is said once and must not stop a migration.
   void setClaim(std::int64_t id, std::uint32_t epoch, const JournalPlan& plan);
-  void append(std::int64_t id, migration::Mark mark, const std::string& text);
+  void append(std::int64_t id, migration::Mark mark, const std::string& text, const std::string& data = {});
   void end(std::int64_t id, migration::Outcome outcome, const std::string& reason, const JournalTotals& totals);
 
   /// The latest first.
@@ -91,7 +92,7 @@ class Journal {
   };
   using Database = std::unique_ptr<sqlite3, Close>;
 
-  explicit Journal(Database database) : database_(std::move(database)) {}
+  explicit Journal(Database database, bool hasData = true) : database_(std::move(database)), hasData_(hasData) {}
   static Result<std::unique_ptr<Journal>> tryOpen(const std::string& path, bool& isDamaged);
   static Status prepareSchema(sqlite3* database);
   static Status execute(sqlite3* database, const char* sql);
@@ -99,6 +100,7 @@ class Journal {
   void tell(const Status& status);
 
   Database database_;
+  bool hasData_;  // an older file that is only read has no such column
   bool told_ = false;
 };
 

@@ -7,6 +7,8 @@ libmanager_a_SOURCES = \
   manager/command.cc manager/command.h \
   manager/command_line.cc manager/command_line.h \
   manager/command_list.cc \
+  manager/completion.cc manager/completion.h \
+  manager/commands/completion.cc \
   manager/commands/diff.cc \
   manager/commands/doctor.cc \
   manager/commands/export.cc \
@@ -42,16 +44,19 @@ libmanager_a_SOURCES += \
   manager/commands/migrate.cc \
   manager/commands/serve.cc \
   manager/device_pool.cc manager/device_pool.h \
+  manager/image_census.cc manager/image_census.h \
   manager/image_copier.cc manager/image_copier.h \
   manager/inventory.cc manager/inventory.h \
   manager/itinerary.cc manager/itinerary.h \
   manager/journal.cc manager/journal.h \
+  manager/journal_choice.cc manager/journal_choice.h \
   manager/locate.cc manager/locate.h \
   manager/migration.cc manager/migration.h \
   manager/migration_actions.cc \
   manager/migration_advance.cc manager/migration_stepper.h \
   manager/migration_progress.cc manager/migration_progress.h \
   manager/migration_runner.cc manager/migration_runner.h \
+  manager/migration_trace.cc manager/migration_trace.h \
   manager/report.cc manager/report.h \
   manager/row_copier.cc manager/row_copier.h \
   manager/service.cc manager/service.h \
@@ -63,8 +68,29 @@ libmanager_a_SOURCES += \
   manager/transfer_side.cc manager/transfer_side.h \
   manager/unlisted_hosts.cc manager/unlisted_hosts.h
 
+# What people look at.
+libmanager_a_SOURCES += \
+  manager/commands/report.cc \
+  manager/page/chart.cc manager/page/chart.h \
+  manager/page/format.cc manager/page/format.h \
+  manager/page/html.cc manager/page/html.h \
+  manager/page/page.cc manager/page/page.h \
+  manager/page/section_tables.cc manager/page/sections.cc manager/page/sections.h \
+  manager/page/story.cc manager/page/story.h \
+  manager/page/style.cc manager/page/style.h \
+  manager/page/timeline.cc manager/page/timeline.h \
+  manager/commands/top.cc \
+  manager/top/frame.cc manager/top/frame_agents.cc manager/top/frame_json.cc manager/top/frame_parts.h \
+  manager/top/frame_transfers.cc \
+  manager/top/model.cc manager/top/model.h \
+  manager/top/picture.cc manager/top/picture.h \
+  manager/top/poller.cc manager/top/poller.h \
+  manager/top/screen.cc manager/top/screen.h \
+  manager/top/snapshot.h \
+  manager/top/terminal.cc manager/top/terminal.h
+
 # Packs for network management systems, made from the module that is installed.
-AM_CPPFLAGS += -DVMMIG_MIBS_DIR='"$(mibsdir)"' $(SMI_CFLAGS)
+AM_CPPFLAGS += -DVMMIG_MODULE_PATH='"$(mibsdir):$(ietfmibsdir)"' $(SMI_CFLAGS)
 libmanager_a_SOURCES += \
   manager/commands/nms.cc \
   manager/nms/access.cc manager/nms/access.h \
@@ -91,3 +117,15 @@ pluginsdir = $(prefix)/lib/nagios/plugins
 plugins_PROGRAMS = check_vmmig
 check_vmmig_SOURCES = manager/check/main.cc
 check_vmmig_LDADD = $(MANAGER_LIBS)
+
+# What bash completes, from the commands' own descriptions.
+bashcompletiondir = $(datadir)/bash-completion/completions
+nodist_bashcompletion_DATA = completions/vmmig
+CLEANFILES += completions/vmmig
+completions/vmmig: vmmig$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) completions && ./vmmig$(EXEEXT) completion bash > $@.tmp && mv $@.tmp $@
+
+# What people copy and change.
+examplesdir = $(docdir)/examples
+dist_examples_DATA = docs/vmmig.conf.example
+dist_examples_SCRIPTS = docs/hooks/generic docs/hooks/libvirt-gate docs/hooks/libvirt-phase

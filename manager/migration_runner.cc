@@ -15,15 +15,24 @@ namespace {
 
 Task<Status> nothing() { co_return Status{}; }
 
+State beginOf(const MigrationRunner::Setup& setup) {
+  const auto& plan = setup.plan;
+  Plan machine{.legs = plan.legs, .policy = plan.policy, .now = plan.now, .limits = setup.limits};
+  return setup.adoption ? adopt(std::move(machine), plan.vmName, setup.seen, setup.adoption->epoch, Clock::now())
+                        : start(std::move(machine), plan.vmName, setup.seen);
+}
+
 }  // namespace
 
 MigrationRunner::MigrationRunner(EventLoop& loop, Setup setup, Journal& journal, Observer observer)
-    : loop_(loop), setup_(std::move(setup)), journal_(journal), observer_(std::move(observer)) {
+    : loop_(loop),
+      setup_(std::move(setup)),
+      journal_(journal),
+      observer_(std::move(observer)),
+      state_(beginOf(setup_)),
+      trace_(state_, [this](std::size_t leg) { return rowsByTable(leg); }) {
   for (const auto& [host, seen] : setup_.seen) setup_.plan.seen[host] = seen.sequence;
   const auto& plan = setup_.plan;
-  Plan machine{.legs = plan.legs, .policy = plan.policy, .now = plan.now, .limits = setup_.limits};
-  state_ = setup_.adoption ? adopt(std::move(machine), plan.vmName, setup_.seen, setup_.adoption->epoch, Clock::now())
-                           : start(std::move(machine), plan.vmName, setup_.seen);
   for (const auto& devices : setup_.devices) {
     Leg leg;
     leg.source = std::make_unique<TransferSide>(loop, devices.source, plan.vm, TransferRole::source);
@@ -121,7 +130,11 @@ void MigrationRunner::feed(Event event) {
     auto result = step(std::move(state_), next, Clock::now());
     state_ = std::move(result.state);
     if (state_.epoch != epoch) journal_.setClaim(id_, state_.epoch, setup_.plan);
+    // Behind the requests where the VM may wait for them.
+    bool isUrgent = state_.stage != Stage::over;
+    if (!isUrgent) trace(next);
     for (auto& action : result.actions) perform(std::move(action));
+    if (isUrgent) trace(next);
   }
   feeding_ = false;
   armTimer();
@@ -129,6 +142,10 @@ void MigrationRunner::feed(Event event) {
   if (state_.stage == Stage::over)
     for (auto& pause : pauses_) pause.notify();
   finishIfIdle();
+}
+
+void MigrationRunner::trace(const Event& event) {
+  for (const auto& entry : trace_.look(event, state_)) journal_.append(id_, Mark::none, entry.text, entry.data);
 }
 
 void MigrationRunner::perform(Action action) {
@@ -139,7 +156,7 @@ void MigrationRunner::perform(Action action) {
 }
 
 void MigrationRunner::tell(const Action& action) {
-  journal_.append(id_, action.mark, action.text);
+  journal_.append(id_, action.mark, action.text, MigrationTrace::dataOf(action, state_));
   if (setup_.isLogged) log::write(action.isWarning ? log::Level::warning : log::Level::info, action.text);
 }
 
@@ -157,6 +174,11 @@ void MigrationRunner::armTimer() {
 
 void MigrationRunner::finishIfIdle() {
   if (state_.stage == Stage::over && underWay_ == 0) idle_.notify();
+}
+
+std::map<std::string, std::uint32_t> MigrationRunner::rowsByTable(std::size_t leg) {
+  if (legs_[leg].rows) return legs_[leg].rows->rowsByTable();
+  return legs_[leg].images ? legs_[leg].images->rowsByTable() : std::map<std::string, std::uint32_t>{};
 }
 
 TransferSide::Seen MigrationRunner::seenOf(std::size_t leg, TransferRole role) {

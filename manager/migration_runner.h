@@ -11,6 +11,7 @@
 #include "manager/image_copier.h"
 #include "manager/journal.h"
 #include "manager/migration.h"
+#include "manager/migration_trace.h"
 #include "manager/row_copier.h"
 #include "manager/transfer_side.h"
 
@@ -72,6 +73,7 @@ class MigrationRunner {
 
   void begin();
   void feed(migration::Event event);
+  void trace(const migration::Event& event);
   void perform(migration::Action action);
   void tell(const migration::Action& action);
   void halt(const migration::Action& abort);
@@ -79,6 +81,7 @@ class MigrationRunner {
   void finishIfIdle();
   /// genErr is no answer, or that of a device whose subagent is gone for a moment: both may pass.
   static migration::Failure toFailure(const Error& error) { return {error.status == SnmpStatus::genErr, error.text}; }
+  std::map<std::string, std::uint32_t> rowsByTable(std::size_t leg);
   TransferSide::Seen seenOf(std::size_t leg, TransferRole role);
 
   Task<> execute(migration::Action action);
@@ -104,6 +107,7 @@ class MigrationRunner {
   Journal& journal_;
   Observer observer_;
   migration::State state_;
+  MigrationTrace trace_;
   std::vector<Leg> legs_;
   std::int64_t id_ = 0;
   std::deque<migration::Event> events_;

@@ -105,11 +105,14 @@ nlohmann::json toJson(const JournalMigration& migration, const std::vector<Journ
     json["commitBeforeResume"] = *timeline.commit <= *timeline.resume;
   }
   auto& list = json["events"] = nlohmann::json::array();
-  for (const auto& event : events)
+  for (const auto& event : events) {
     list.push_back({{"monotonic", event.monotonicMicroseconds},
                     {"utc", event.utcMicroseconds},
                     {"mark", std::string{name(event.mark)}},
                     {"text", event.text}});
+    auto data = nlohmann::json::parse(event.data, nullptr, false);
+    if (data.is_object()) list.back()["data"] = std::move(data);
+  }
   return json;
 }
 

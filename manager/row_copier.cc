@@ -65,6 +65,7 @@ Task<Result<TransferRow>> RowCopier::commit(TransferPolicy policy) {
   committed.operStatus = TransferOper::committed;
   committed.rows = digest.rows();
   committed.missing = missing_;
+  committed.error.value = refused_;
   committed.digest.value = digest.octets();
   co_return committed;
 }
@@ -83,6 +84,12 @@ Task<Status> RowCopier::undo() {
   }
   touched_ = false;
   co_return Status{};
+}
+
+std::map<std::string, std::uint32_t> RowCopier::rowsByTable() const {
+  std::map<std::string, std::uint32_t> result;
+  for (const auto& row : rows_) ++result[std::string{row.table().name}];
+  return result;
 }
 
 Task<Result<std::vector<AnyRow>>> RowCopier::readMoving(Device& device, Uuid vm) {
@@ -122,7 +129,7 @@ Task<Status> RowCopier::createOneByOne(std::vector<AnyRow> rows) {
     auto created = co_await destination_.create(std::move(one));
     if (created) continue;
     if (created.error().status == SnmpStatus::genErr) co_return created;
-    ++missing_;
+    if (missing_++ == 0) refused_ = created.error().text;
   }
   co_return Status{};
 }

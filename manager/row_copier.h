@@ -3,6 +3,8 @@
 // The destination has no transfer then, so checking, undo and digest are done here.
 #pragma once
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include "manager/device.h"
@@ -26,6 +28,8 @@ class RowCopier {
   /// The destination as it was before commit().
   Task<Status> undo();
   std::size_t rows() const { return rows_.size(); }
+  /// By the table's descriptor.
+  std::map<std::string, std::uint32_t> rowsByTable() const;
 
  private:
   static Task<Result<std::vector<AnyRow>>> readMoving(Device& device, Uuid vm);
@@ -38,6 +42,7 @@ class RowCopier {
   std::vector<AnyRow> rows_;
   std::vector<AnyRow> stale_;  // the destination's own, from before
   std::uint32_t missing_ = 0;
+  std::string refused_;  // of the first row that is missing: why
   bool touched_;
 };
 

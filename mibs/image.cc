@@ -5,6 +5,7 @@
 
 #include "common/digest.h"
 #include "common/hex.h"
+#include "mibs/image_keys.h"
 #include "mibs/registry.h"
 
 namespace vmmig::image {
@@ -235,6 +236,44 @@ Result<std::vector<Record>> readChunk(const Uuid& vm, std::string_view chunk) {
   }
   if (!in.atEnd()) return failure(SnmpStatus::wrongEncoding, "the chunk has octets behind its last record");
   return records;
+}
+
+namespace {
+
+/// The INDEX within a packed row; `scratch` is a row of the table, whose values do not matter.
+std::optional<std::string_view> keyOf(const TableInfo& table, AnyRow& scratch, std::string_view octets) {
+  OerReader in{octets};
+  auto preamble = in.raw((optionalCount(table) + 7) / 8);
+  if (!preamble) return std::nullopt;
+  for (const auto& column : table.index().subspan(1))
+    if (!column.decode(in, scratch.data())) return std::nullopt;
+  // An empty piece of what is left shows how far it has come.
+  auto rest = in.raw(0);
+  return octets.substr(preamble->size(), static_cast<std::size_t>(rest->data() - octets.data()) - preamble->size());
+}
+
+}  // namespace
+
+bool forEachKey(std::string_view chunk, const KeySeen& seen) {
+  OerReader in{chunk};
+  auto first = in.uint8();
+  auto count = in.quantity();
+  if (!first || *first != version || !count) return false;
+  std::optional<AnyRow> scratch;
+  for (std::size_t i = 0; i < *count; ++i) {
+    auto tag = in.uint8();
+    if (!tag || *tag > endTag || *tag < putTag) return false;
+    if (*tag == endTag) return in.uint32() && in.raw(digestSize) && in.atEnd();
+    auto subid = in.uint16();
+    auto octets = in.octets();
+    const auto* table = subid && octets ? mib::table(*subid) : nullptr;
+    if (!table || !table->moves) return false;
+    if (!scratch || &scratch->table() != table) scratch.emplace(*table);
+    auto key = keyOf(*table, *scratch, *octets);
+    if (!key) return false;
+    seen(*table, *tag == putTag, *key);
+  }
+  return in.atEnd();
 }
 
 }  // namespace vmmig::image

@@ -9,7 +9,7 @@ libmibs_a_SOURCES = \
   mibs/element_name.cc mibs/element_name.h \
   mibs/expect_table.cc mibs/expect_table.h \
   mibs/flow_table.cc mibs/flow_table.h \
-  mibs/image.cc mibs/image.h \
+  mibs/image.cc mibs/image.h mibs/image_keys.h \
   mibs/image_table.h \
   mibs/labels.h \
   mibs/multicast_table.cc mibs/multicast_table.h \
@@ -27,11 +27,10 @@ libmibs_a_SOURCES = \
   mibs/vm_address_table.h \
   mibs/vm_table.h
 
-# The module, at the place in the OID tree that configure was told. Users have `mibdirs +$(datadir)/vmmig/mibs`; the few IETF
-# modules that it needs lie apart, for systems that have no better ones.
-mibsdir = $(datadir)/vmmig/mibs
+# The module, at the place in the OID tree that configure was told. Users have `mibdirs +$(mibsdir)`; the few IETF modules that it
+# needs lie apart, for systems that have no better ones.
 nodist_mibs_DATA = mibs/VM-MIGRATION-MIB.txt
-ietfmibsdir = $(mibsdir)/ietf
+ietfmibsdir = $(datadir)/vmmig/mibs/ietf
 dist_ietfmibs_DATA = \
   mibs/ietf/HCNUM-TC.txt \
   mibs/ietf/INET-ADDRESS-MIB.txt \

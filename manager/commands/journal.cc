@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // `vmmig journal`: past migrations, and the timeline of one.
-#include <unistd.h>
-
-#include <charconv>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "manager/command.h"
-#include "manager/inventory.h"
+#include "manager/journal_choice.h"
 #include "manager/report.h"
 #include "manager/table_printer.h"
 
@@ -18,7 +14,8 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr const char* description =
-    "Without ID: the latest migrations, one a line. With ID: what happened in that one, and the proof of its order.\n"
+    "Without ID: the latest migrations, one a line. With ID: what happened in that one, and the proof of its order. ID is a\n"
+    "number of the list, or latest.\n"
     "\n"
     "Examples:\n"
     "  vmmig journal\n"
@@ -27,17 +24,8 @@ constexpr const char* description =
 constexpr std::size_t shownAtOnce = 50;
 
 void addOptions(po::options_description& options) {
-  auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
-  options.add_options()("config", text("FILE"), "the configuration that names the journal (/etc/vmmig/vmmig.conf)")(
-      "journal", text("FILE"), "the journal itself")("json", "print JSON");
-}
-
-Result<std::string> journalFile(const Invocation& invocation) {
-  if (invocation.has("journal")) return invocation.text("journal");
-  if (!invocation.has("config") && ::access(Inventory::defaultFile, F_OK) != 0) return Inventory{}.journal;
-  auto inventory = Inventory::read(invocation.has("config") ? invocation.text("config") : Inventory::defaultFile);
-  if (!inventory) return failure(inventory.error());
-  return inventory->journal;
+  addJournalOptions(options);
+  options.add_options()("json", "print JSON");
 }
 
 void printJson(const nlohmann::json& json) {
@@ -66,29 +54,17 @@ ExitCode list(const Invocation& invocation, Journal& journal) {
 }
 
 ExitCode showOne(const Invocation& invocation, Journal& journal, const std::string& word) {
-  std::int64_t id = 0;
-  auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), id);
-  if (error != std::errc{} || end != word.data() + word.size())
-    return complain(ExitCode::usage, word + " is no number of a migration; `vmmig journal` lists them");
-  auto migration = journal.find(id);
-  if (!migration) return complain(ExitCode::usage, migration.error().text);
-  if (!*migration) return complain(ExitCode::negative, "the journal has no migration " + word);
-  auto events = journal.events(id);
-  if (!events) return complain(ExitCode::usage, events.error().text);
+  auto chosen = chooseMigration(journal, word);
+  if (!chosen) return complain(exitCodeOf(chosen.error()), chosen.error().text);
   if (invocation.has("json"))
-    printJson(toJson(**migration, *events));
+    printJson(toJson(chosen->migration, chosen->events));
   else
-    print(std::cout, **migration, *events);
+    print(std::cout, chosen->migration, chosen->events);
   return ExitCode::ok;
 }
 
 Task<ExitCode> run(Invocation invocation) {
-  auto file = journalFile(invocation);
-  if (!file) co_return complain(ExitCode::usage, file.error().text);
-  // To look must not make one.
-  if (::access(file->c_str(), R_OK) != 0)
-    co_return complain(ExitCode::usage, "there is no journal " + *file + " that you may read");
-  auto journal = Journal::openToRead(*file);
+  auto journal = openChosenJournal(invocation);
   if (!journal) co_return complain(ExitCode::usage, journal.error().text);
   co_return invocation.arguments.empty() ? list(invocation, **journal) : showOne(invocation, **journal, invocation.arguments[0]);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Chunks of an image as a stranger sends them. Whatever is read must be the only encoding of what it says.
 #include "mibs/image.h"
+#include "mibs/image_keys.h"
 #include "mibs/registry.h"
 #include "tests/fuzz/fuzz_main.h"
 #include "tests/unit/random_row.h"
@@ -36,6 +37,26 @@ std::string written(const std::vector<image::Record>& records) {
   return octets;
 }
 
+/// What forEachKey() must tell of these.
+std::vector<std::string> keysOf(const std::vector<image::Record>& records) {
+  std::vector<std::string> keys;
+  for (const auto& record : records) {
+    if (const auto* put = std::get_if<image::Put>(&record)) keys.push_back("+" + image::packKey(put->row));
+    if (const auto* remove = std::get_if<image::Remove>(&record)) keys.push_back("-" + image::packKey(remove->key));
+  }
+  return keys;
+}
+
+std::optional<std::vector<std::string>> keysIn(std::string_view chunk) {
+  std::vector<std::string> keys;
+  bool isWhole = image::forEachKey(chunk, [&](const TableInfo& table, bool isPut, std::string_view key) {
+    auto& octets = keys.emplace_back(isPut ? "+" : "-");
+    OerWriter{octets}.uint16(static_cast<std::uint16_t>(table.subid));
+    octets += key;
+  });
+  return isWhole ? std::optional{keys} : std::nullopt;
+}
+
 }  // namespace
 
 std::vector<std::string> seeds() {
@@ -64,9 +85,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace vmmig;
   std::string_view chunk{reinterpret_cast<const char*>(data), size};
   auto records = image::readChunk(fuzz::vm, chunk);
-  if (records)
+  auto keys = fuzz::keysIn(chunk);  // of anything: it must only come back
+  if (records) {
     fuzz::require(fuzz::written(*records) == chunk, "what is read is written the same");
-  else
+    fuzz::require(keys == fuzz::keysOf(*records), "the keys are those of the rows");
+  } else {
     fuzz::require(!records.error().text.empty(), "a refusal says why");
+  }
   return 0;
 }

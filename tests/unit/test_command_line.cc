@@ -87,6 +87,20 @@ TEST(CommandLine, SaysWhatIsMissingOrTooMuch) {
   EXPECT_NE(refused({"diff", "a", "b", "--tolerance", "many"}).find("tolerance"), std::string::npos);
 }
 
+TEST(CommandLine, ALetterThatACommandHasForItselfIsNotSnmps) {
+  auto line = parsed({"-u", "ops", "top", "-d", "2.5", "-n", "3", "fw-a"});
+  ASSERT_NE(line.command, nullptr);
+  EXPECT_EQ(line.command->name, "top");
+  EXPECT_EQ(line.values["delay"].as<double>(), 2.5);
+  EXPECT_EQ(line.values["iterations"].as<long>(), 3);
+  EXPECT_FALSE(line.dumpPackets);
+  EXPECT_EQ(line.session.context, "");
+  EXPECT_EQ(line.session.user, "ops");
+  auto help = parsed({"top", "--help"}).output;
+  EXPECT_EQ(help.find("-n CONTEXT"), std::string::npos);
+  EXPECT_NE(parsed({"show", "--help"}).output.find("-n CONTEXT"), std::string::npos);
+}
+
 TEST(CommandLine, BlanksPassphrasesInArgv) {
   std::string words[] = {"vmmig", "-A", "secret-one", "-Xsecret-two", "-c", "public", "show", "fw"};
   std::vector<char*> argv;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "common/log.h"
 #include "manager/migration_runner.h"
@@ -140,6 +141,42 @@ TEST_F(Run, theJournalProvesTheOrder) {
   EXPECT_EQ((*entry)->outcome, Outcome::moved);
   EXPECT_EQ((*entry)->totals.rows, 41u);
   EXPECT_GT((*entry)->epoch, 1'000'000u);
+}
+
+TEST_F(Run, theJournalHasEachStepOfEachDeviceAndEachPhaseOfEachHost) {
+  migrate();
+  std::map<std::string, std::vector<std::string>> steps;
+  nlohmann::json last;
+  auto events = *journal->events(id);
+  for (const auto& event : events) {
+    auto data = nlohmann::json::parse(event.data, nullptr, false);
+    if (!data.is_object()) continue;
+    bool isHost = data.contains("host");
+    steps[data[isHost ? "host" : "device"]].push_back(data[isHost ? "vmMigPhase" : "step"]);
+    if (data.value("device", "") == "fw-b") last = data;
+  }
+  using Steps = std::vector<std::string>;
+  auto& source = steps["fw-a"];
+  std::erase(source, "tracking");  // skipped when the VM has stopped by then
+  source.erase(std::unique(source.begin(), source.end()), source.end());  // the block is told too, or not
+  EXPECT_EQ(steps["fw-a"], (Steps{"claiming", "freezing", "frozen", "releasing", "released"}));
+  EXPECT_EQ(steps["fw-b"], (Steps{"claiming", "prepared", "committing", "committed", "finishing", "done"}));
+  EXPECT_EQ(steps["host-a"], (Steps{"preCopy", "stopped", "stopped"})) << "held, and released";
+  EXPECT_EQ(steps["host-b"], (Steps{"resumed"}));
+  EXPECT_EQ(last["vmMigTransferRows"], 41);
+  EXPECT_EQ(last["tables"], (nlohmann::json{{"vmMigTcpConnTable", 41}}));
+}
+
+TEST_F(Run, theJournalHasWhyADeviceGaveUp) {
+  destination.corruptCommit = true;
+  EXPECT_EQ(migrate(), Outcome::notMoved);
+  bool isTold = false;
+  auto events = *journal->events(id);
+  for (const auto& event : events) {
+    auto data = nlohmann::json::parse(event.data, nullptr, false);
+    isTold = isTold || (data.is_object() && data.value("failure", "").find("does not hold what") != std::string::npos);
+  }
+  EXPECT_TRUE(isTold);
 }
 
 TEST_F(Run, byHandWithoutAHypervisor) {

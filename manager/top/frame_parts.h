@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The parts of a frame; only frame*.cc include it.
+#pragma once
+
+#include "manager/top/model.h"
+
+namespace vmmig::top {
+
+void addPhases(std::vector<Line>& lines, const std::vector<ShownPhase>& phases, const View& view);
+void addTransfers(std::vector<Line>& lines, std::vector<ShownTransfer> transfers, const View& view);
+void addAgents(std::vector<Line>& lines, const Snapshot& snapshot, const View& view);
+
+/// "1.5 s".
+std::string secondsText(std::uint64_t milliseconds);
+/// "1 chunk", "2 chunks".
+std::string counted(std::size_t count, const std::string& what);
+
+}  // namespace vmmig::top
