@@ -71,8 +71,10 @@ tests_unit_test_stores_SOURCES = tests/unit/test_stores.cc
 tests_unit_test_stores_LDADD = $(SUBAGENT_LIBS) $(unit_ldadd)
 
 # vmmigd under a stock snmpd.
-TESTS += tests/agentx/test_walk.py tests/agentx/test_set.py tests/agentx/test_sessions.py
-EXTRA_DIST += tests/agentx/conftest.py tests/agentx/test_walk.py tests/agentx/test_set.py tests/agentx/test_sessions.py
+agentx_tests = tests/agentx/test_walk.py tests/agentx/test_pysnmp.py tests/agentx/test_pysnmp_security.py \
+  tests/agentx/test_pysnmp_set.py tests/agentx/test_set.py tests/agentx/test_sessions.py
+TESTS += $(agentx_tests)
+EXTRA_DIST += tests/agentx/conftest.py tests/agentx/pysnmp_agent.py $(agentx_tests)
 
 # The back ends: the model firewall with the draft's story, the contract of both, and Linux with real traffic.
 back_end_tests = tests/unit/test_memory_firewall tests/unit/test_back_end_contract tests/unit/test_linux_back_end
@@ -124,6 +126,20 @@ tests_unit_test_topology_SOURCES = tests/unit/test_topology.cc
 tests_unit_test_topology_LDADD = $(migration_ldadd)
 TESTS += tests/agentx/test_migrate.py
 EXTRA_DIST += tests/agentx/test_migrate.py docs/hooks/generic docs/hooks/libvirt-phase docs/vmmig.conf.example
+
+# What people look at: the page of a migration, and the devices live.
+look_tests = tests/unit/test_image_census tests/unit/test_report_page tests/unit/test_top tests/unit/test_top_poller
+check_PROGRAMS += $(look_tests)
+TESTS += $(look_tests) tests/system/test_report.py tests/system/test_top.py
+EXTRA_DIST += tests/system/test_report.py tests/system/test_top.py tests/lab/browser.py tests/lab/report_page.py tests/lab/terminal.py
+tests_unit_test_image_census_SOURCES = tests/unit/test_image_census.cc
+tests_unit_test_image_census_LDADD = $(migration_ldadd)
+tests_unit_test_report_page_SOURCES = tests/unit/test_report_page.cc tests/unit/test_report_figures.cc
+tests_unit_test_report_page_LDADD = $(migration_ldadd)
+tests_unit_test_top_SOURCES = tests/unit/test_top.cc tests/unit/test_top_screen.cc
+tests_unit_test_top_LDADD = $(migration_ldadd)
+tests_unit_test_top_poller_SOURCES = tests/unit/test_top_poller.cc tests/unit/fake_agent.cc tests/unit/fake_agent.h
+tests_unit_test_top_poller_LDADD = $(migration_ldadd)
 
 # The manager: devices, the command line, files, notifications.
 manager_tests = \
@@ -187,12 +203,14 @@ EXTRA_DIST += $(system_tests) \
   tests/lab/firewall.py \
   tests/lab/guest.py \
   tests/lab/hypervisor.py \
+  tests/lab/inside.py \
   tests/lab/lldp.py \
   tests/lab/netns.py \
   tests/lab/ports.py \
   tests/lab/privilege.py \
   tests/lab/probe.py \
   tests/lab/procs.py \
+  tests/lab/pysnmp_peer.py \
   tests/lab/pytest_plugin.py \
   tests/lab/remote.py \
   tests/lab/scene.py \
@@ -205,7 +223,8 @@ EXTRA_DIST += $(system_tests) \
   tests/lab/traffic.py \
   tests/lab/vm.py \
   tests/lab/vmmig.py \
-  tests/lab/workload.py
+  tests/lab/workload.py \
+  tests/lab/zabbix.py
 
 # Transfers, phases and the state file.
 transfer_tests = \
@@ -334,12 +353,18 @@ tests_unit_test_table_contract_SOURCES = tests/unit/test_table_contract.cc tests
 tests_unit_test_table_contract_LDADD = $(back_end_ldadd)
 
 # Packs for network management systems, and the plugin.
-nms_tests = tests/nms/test_handlers.py tests/nms/test_icinga.py tests/nms/test_packs.py tests/nms/test_prometheus.py \
-  tests/nms/test_traps.py tests/nms/test_zabbix.py
+nms_tests = tests/nms/test_handlers.py tests/nms/test_icinga.py tests/nms/test_icinga_live.py tests/nms/test_packs.py \
+  tests/nms/test_prometheus.py tests/nms/test_prometheus_live.py tests/nms/test_traps.py tests/nms/test_traps_live.py \
+  tests/nms/test_zabbix.py tests/nms/test_zabbix_live.py
 check_PROGRAMS += tests/unit/test_nms tests/unit/test_check_plugin
 TESTS += tests/unit/test_nms tests/unit/test_check_plugin tests/agentx/test_check_vmmig.py $(nms_tests)
-EXTRA_DIST += tests/agentx/test_check_vmmig.py tests/nms/conftest.py $(nms_tests)
+EXTRA_DIST += tests/agentx/test_check_vmmig.py tests/nms/conftest.py tests/nms/watched.py $(nms_tests)
 tests_unit_test_nms_SOURCES = tests/unit/test_nms.cc tests/unit/source_dir.h
 tests_unit_test_nms_LDADD = $(manager_ldadd)
 tests_unit_test_check_plugin_SOURCES = tests/unit/test_check_plugin.cc
 tests_unit_test_check_plugin_LDADD = $(manager_ldadd)
+
+# Packages, and what they bring along. STAGE_TESTS need something built or made ahead: they run only when they are named.
+STAGE_TESTS = tests/packages/test_packages.py
+TESTS += tests/packages/test_completion.py
+EXTRA_DIST += tests/packages/test_completion.py tests/packages/test_packages.py tests/packages/conftest.py tests/lab/booted.py tests/lab/chroot.py tests/lab/unit.py

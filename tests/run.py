@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs `make check` and adds up what the test programs say: closes with `N passed, N failed, N skipped`.
 
+What runs network management systems comes last, so that theirs are not waited for to hear of a fault of ours.
+
 GoogleTest programs and pytest files count each of their tests; any other program counts as one.
 """
 
@@ -8,24 +10,35 @@ import argparse
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import time
 
 
+NMS = "tests/nms/"
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, type=pathlib.Path, help="the build directory")
     parser.add_argument("--forbid-skips", action="store_true", help="a skipped test is a failure")
+    parser.add_argument("--before-nms", metavar="COMMAND", type=shlex.split, help="what installs what the tests in tests/nms need")
     parser.add_argument("patterns", nargs="*", help="only tests whose path contains one of these")
     return parser.parse_args()
 
 
-def all_tests(build):
+def all_tests(build, target="list-tests"):
     """The TESTS of the Makefile, asked of make itself."""
-    listing = subprocess.run(["make", "-s", "-C", build, "list-tests"], check=True, capture_output=True, text=True)
+    listing = subprocess.run(["make", "-s", "-C", build, target], check=True, capture_output=True, text=True)
     return listing.stdout.split()
+
+
+def chosen(build, patterns):
+    """Those whose path contains one of the patterns; all without any. And those of a stage, which ./dev has prepared, when one names it."""
+    stages = [t for t in all_tests(build, "list-stage-tests") if pathlib.PurePath(t).parent.name in patterns]
+    return [t for t in all_tests(build) if not patterns or any(p in t for p in patterns)] + stages
 
 
 def count(log, result):
@@ -70,15 +83,28 @@ def run(build, tests):
     return counts
 
 
+def run_stages(build, tests, before_nms):
+    """The same in two stages; the second is prepared only when it has any tests."""
+    of_nms = [test for test in tests if test.startswith(NMS)]
+    core = [test for test in tests if not test.startswith(NMS)]
+    counts = run(build, core) if core else {}
+    if not of_nms:
+        return counts
+    if before_nms and subprocess.run(before_nms, stdin=subprocess.DEVNULL, check=False).returncode:
+        print(f"{shlex.join(before_nms)} failed: the tests of network management systems cannot run", flush=True)
+        return counts | dict.fromkeys(of_nms, (0, 1, 0))
+    return counts | run(build, of_nms)
+
+
 def main():
     arguments = parse_arguments()
-    tests = [t for t in all_tests(arguments.build) if not arguments.patterns or any(p in t for p in arguments.patterns)]
+    tests = chosen(arguments.build, arguments.patterns)
     if not tests:
         sys.exit(f"no test's name contains {' or '.join(arguments.patterns)}")
     for trs in arguments.build.glob("tests/**/*.trs"):
         trs.unlink()
     started = time.monotonic()
-    counts = run(arguments.build, tests)
+    counts = run_stages(arguments.build, tests, arguments.before_nms)
     for test, (_, failed, _) in counts.items():
         if failed:
             log = arguments.build / re.sub(r"\.(py|sh)$", ".log", test if test.endswith((".py", ".sh")) else test + ".log")

@@ -126,9 +126,11 @@ awk ')sh" +
          R"sh(' | while IFS="$(printf '\t')" read -r severity notification from vm text; do
   case $severity in 0 | 1) state=0 ;; 2) state=1 ;; *) state=2 ;; esac
   host=$([ -r "$hosts" ] && awk -v address="$from" '$1 == address { print $2; exit }' "$hosts")
+  # Icinga drops a result that is older than the last one, by a part of a second as well.
+  now=$(date +%s.%N)
   # A semicolon ends a field of the command, and a bar begins performance data.
   text=$(printf '%s' "$text" | tr ';|' ',!')
-  line="[$(date +%s)] PROCESS_SERVICE_CHECK_RESULT;${host:-$from};)sh" +
+  line="[$now] PROCESS_SERVICE_CHECK_RESULT;${host:-$from};)sh" +
          passiveService + R"sh(;$state;$notification vm $vm: $text"
   timeout 2 sh -c 'printf "%s\n" "$1" >> "$2"' sh "$line" "$commands" || logger -t vmmig-passive -p daemon.warning -- "$commands: $line"
 done
@@ -143,7 +145,7 @@ std::vector<PackFile> icingaPack(const Model& model) {
        icingaCommands(model)},
       {"icinga2-services.conf", "Icinga 2: beside it", icingaServices(model)},
       {"nagios-vmmig.cfg", "Nagios: a cfg_dir of nagios.cfg, such as /etc/nagios4/conf.d/", nagiosObjects(model)},
-      {"vmmig-passive", "the receiver: traphandle of snmptrapd instead of vmmig-trap of the pack snmptrapd, mode 755",
+      {"vmmig-passive", "the receiver: in place of vmmig-trap in snmptrapd-vmmig.conf of the pack snmptrapd, mode 755",
        passiveHandler(model), true},
       accessFile(model),
   };

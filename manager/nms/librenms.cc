@@ -21,7 +21,7 @@ std::string osFile(const Model& model) {
           {"icon", "linux"},
           {"over", Json::array({{{"graph", "device_bits"}, {"text", "Traffic"}}})},
           {"discovery", Json::array({discovery})}};
-  return heading(model, "# ", "LibreNMS: detection; follows os_schema.json, not run in LibreNMS.") + toYaml(os);
+  return heading(model, "# ", "LibreNMS: detection. Schema-checked (os_schema.json), not run in LibreNMS.") + toYaml(os);
 }
 
 std::string descriptionOf(const Model& model, const Object& object, const Table* table) {
@@ -63,7 +63,7 @@ std::string discoveryFile(const Model& model) {
   for (const auto& table : model.tables)
     if (watched(table)) add(&table);
   Json file{{"mib", model.module}, {"modules", {{"sensors", {{"state", {{"data", states}}}, {"count", {{"data", counts}}}}}}}};
-  return heading(model, "# ", "LibreNMS: sensors; follows discovery_schema.json, not run in LibreNMS.") + toYaml(file);
+  return heading(model, "# ", "LibreNMS: sensors. Schema-checked (discovery_schema.json), not run in LibreNMS.") + toYaml(file);
 }
 
 std::string severityName(Severity severity) {
@@ -87,7 +87,8 @@ std::string phpRules(const Model& model) {
     text += "],\n            'exceptions' => [\n";
     for (const auto& each : rule.exceptions)
       text += "                ['" + std::string{each.object} + "', ['" + std::string{each.label} + "', '" +
-              std::to_string(numberOf(*model.object(each.object), each.label)) + "'], " + severityName(each.severity) + "],\n";
+              std::to_string(numberOf(*model.object(each.object), each.label)) + "'], " + severityName(each.severity) + ", '" +
+              replaced(std::string{each.summary}, "'", "\\'") + "'],\n";
     text += "            ],\n        ],\n";
   }
   return text;
@@ -95,7 +96,9 @@ std::string phpRules(const Model& model) {
 
 std::string handler(const Model& model) {
   return "<?php\n" +
-         heading(model, "// ", "LibreNMS: what the notifications say, as events of the device; not run in LibreNMS.") + R"(
+         heading(model, "// ",
+                 "LibreNMS: what the notifications say, as events of the device. Checked by php -l, not run in LibreNMS.") +
+         R"(
 namespace LibreNMS\Snmptrap\Handlers;
 
 use App\Models\Device;
@@ -121,21 +124,26 @@ class VmMigration implements SnmptrapHandler
          model.module + R"(::' . $object)));
         }
         $severity = $rule['severity'];
-        foreach ($rule['exceptions'] as [$object, $labels, $exception]) {
+        $summary = $rule['summary'];
+        foreach ($rule['exceptions'] as [$object, $labels, $exception, $because]) {
             if (in_array($values[$object], $labels, true)) {
                 $severity = $exception;
+                $summary = $because;
                 break;
             }
         }
         $words = array_map(fn ($object, $value) => "$object=$value", array_keys($values), $values);
-        $trap->log($rule['summary'] . ': ' . implode('; ', $words), $severity);
+        $trap->log($summary . ': ' . implode('; ', $words), $severity);
     }
 }
 )";
 }
 
 std::string registration(const Model& model) {
-  auto text = "<?php\n" + heading(model, "// ", "LibreNMS: lines for 'trap_handlers' of config/snmptraps.php.") + "return [\n";
+  auto text = "<?php\n" +
+              heading(model, "// ",
+                      "LibreNMS: lines for 'trap_handlers' of config/snmptraps.php. Checked by php -l, not run in LibreNMS.") +
+              "return [\n";
   for (const auto& each : model.notifications)
     text += "    '" + model.module + "::" + each.name + "' => \\LibreNMS\\Snmptrap\\Handlers\\VmMigration::class,\n";
   return text + "];\n";

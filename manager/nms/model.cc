@@ -34,6 +34,12 @@ const Object* Model::object(std::string_view name) const {
 
 std::string lastSubid(const std::string& oid) { return oid.substr(oid.rfind('.') + 1); }
 
+std::size_t positionOf(const Notification& notification, std::string_view object) {
+  const auto& all = notification.objects;
+  auto found = std::find(all.begin(), all.end(), object);
+  return found == all.end() ? 0 : static_cast<std::size_t>(found - all.begin()) + 1;
+}
+
 std::int64_t numberOf(const Object& object, std::string_view label) {
   const auto* found = named(object.labels, label);
   if (!found) throw std::logic_error("no label " + std::string{label} + " in " + object.name);

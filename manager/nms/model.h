@@ -69,6 +69,8 @@ struct Model {
 
 /// What an OID under notifications has for OpenNMS and SNMPv1: the last sub-identifier.
 std::string lastSubid(const std::string& oid);
+/// Where an object stands in a notification, from 1; 0: it is not in it.
+std::size_t positionOf(const Notification& notification, std::string_view object);
 /// The label's number; the overlay's check has seen that it is there.
 std::int64_t numberOf(const Object& object, std::string_view label);
 

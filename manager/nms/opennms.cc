@@ -44,15 +44,6 @@ void addMask(Tree& mask, const char* name, const std::string& value) {
   element.put("mevalue", value);
 }
 
-std::size_t positionOf(const Notification& notification, std::string_view object) {
-  std::size_t at = 1;
-  for (const auto& each : notification.objects) {
-    if (each == object) return at;
-    ++at;
-  }
-  return 0;
-}
-
 /// "vmMigPhase=%parm[#1]%": OpenNMS fills it in, with the labels of varbindsdecode.
 std::string parameters(const Notification& notification) {
   std::string text;
@@ -96,7 +87,7 @@ Tree eventOf(const Model& model, const Notification& notification, Severity seve
   event.put("uei", ueiOf(notification.name, exception ? exception->label : ""));
   event.put("event-label", model.module + ": " + notification.name + (exception ? " " + std::string{exception->label} : ""));
   event.put("descr", notification.description + parameters(notification));
-  auto& message = event.add("logmsg", std::string{rule.summary} + ":" + parameters(notification));
+  auto& message = event.add("logmsg", std::string{summaryOf(rule, severity)} + ":" + parameters(notification));
   message.put("<xmlattr>.dest", "logndisplay");
   event.put("severity", severityName(severity));
   addDecodes(model, notification, event);
@@ -123,7 +114,7 @@ std::string events(const Model& model) {
       all.add_child("event", eventOf(model, notification, exception.severity, &exception));
     all.add_child("event", eventOf(model, notification, rule.severity, nullptr));
   }
-  return xml(model, "OpenNMS events; follows eventconf.xsd, not run in OpenNMS.", root);
+  return xml(model, "OpenNMS events. Schema-checked (eventconf.xsd), not run in OpenNMS.", root);
 }
 
 bool isCollected(const Object& object) {
@@ -176,7 +167,7 @@ std::string collection(const Model& model) {
   system.put("<xmlattr>.name", model.module + " under Net-SNMP");
   system.put("sysoidMask", ".1.3.6.1.4.1.8072.3.2.");
   system.add_child("collect", collect);
-  return xml(model, "OpenNMS data collection; follows datacollection-config.xsd, not run in OpenNMS.", root);
+  return xml(model, "OpenNMS data collection. Schema-checked (datacollection-config.xsd), not run in OpenNMS.", root);
 }
 
 }  // namespace

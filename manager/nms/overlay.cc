@@ -67,6 +67,12 @@ const NotificationRule& ruleOf(const Notification& notification) {
   return *std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.name == notification.name; });
 }
 
+std::string_view summaryOf(const NotificationRule& rule, Severity severity) {
+  for (const auto& each : rule.exceptions)
+    if (each.severity == severity) return each.summary;
+  return rule.summary;
+}
+
 bool isWatched(const Model& model, const Object& object) {
   const auto* table = model.tableOf(object.name);
   if (!object.readable || (table && !watched(*table))) return false;

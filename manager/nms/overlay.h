@@ -52,6 +52,7 @@ struct NotificationRule {
     std::string_view object;
     std::string_view label;
     Severity severity;
+    std::string_view summary;  // instead of the rule's
   };
   std::string_view name;
   Severity severity;
@@ -67,6 +68,8 @@ std::span<const NotificationRule> notificationRules();
 
 const WatchedTable* watched(const Table& table);
 const NotificationRule& ruleOf(const Notification& notification);
+/// Of a notification that is so severe: the exception's that makes it so, or the rule's.
+std::string_view summaryOf(const NotificationRule& rule, Severity severity);
 /// Whether an NMS polls the object.
 bool isWatched(const Model& model, const Object& object);
 /// Of the scalars, or of a table, in the order of the module.

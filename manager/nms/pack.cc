@@ -15,8 +15,8 @@ std::span<const Pack> packs() {
       Pack{"icinga", "Icinga 2 and Nagios: commands, services, passive results from notifications", icingaPack},
       Pack{"snmptrapd", "Net-SNMP's snmptrapd: notifications in words, into syslog", snmptrapdPack},
       Pack{"snmptt", "SNMPTT: an EVENT for each notification", snmpttPack},
-      Pack{"opennms", "OpenNMS: events and data collection (follows their schemas, not run in it)", opennmsPack},
-      Pack{"librenms", "LibreNMS: discovery and trap handler (follows their schemas, not run in it)", librenmsPack},
+      Pack{"opennms", "OpenNMS: events and data collection (schema-checked, not run)", opennmsPack},
+      Pack{"librenms", "LibreNMS: discovery and trap handler (schema-checked, not run)", librenmsPack},
   };
   return all;
 }

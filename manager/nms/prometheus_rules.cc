@@ -58,7 +58,7 @@ std::string lookUp(const Model& model, const Alert& alert) {
 std::string descriptionOf(const Model& model, const Alert& alert) {
   std::string text;
   if (const auto* table = model.tableOf(alert.object); table && !watched(*table)->vmName.empty())
-    text = std::string{"VM {{ $labels."} + vmNameLabel + " }} ({{ $labels." + uuidLabel + " }}). ";
+    text = std::string{"VM {{ with $labels."} + vmNameLabel + " }}{{ . }} {{ end }}({{ $labels." + uuidLabel + " }}). ";
   if (!alert.detail.empty()) text += lookUp(model, alert);
   return text + "What to do: " + std::string{alert.remedy} + ".";
 }

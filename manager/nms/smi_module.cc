@@ -191,7 +191,7 @@ Result<Model> modelOf(SmiModule* module) {
 
 }  // namespace
 
-std::string installedModulePath() { return VMMIG_MIBS_DIR ":" VMMIG_MIBS_DIR "/ietf"; }
+std::string installedModulePath() { return VMMIG_MODULE_PATH; }
 
 Result<Model> readModule(const std::string& path) {
   Library library{path};

@@ -16,15 +16,6 @@ std::string severityName(Severity severity) {
   return "CRITICAL";
 }
 
-std::size_t positionOf(const Notification& notification, std::string_view object) {
-  std::size_t at = 1;
-  for (const auto& each : notification.objects) {
-    if (each == object) return at;
-    ++at;
-  }
-  return 0;
-}
-
 /// The number, or the label where SNMPTT has translated it.
 std::string match(const Model& model, const Notification& notification, const NotificationRule::Exception& exception,
                   bool isNot) {
@@ -33,9 +24,8 @@ std::string match(const Model& model, const Notification& notification, const No
          "|" + std::string{exception.label} + ")(\\(" + number + "\\))?$)\n";
 }
 
-std::string format(const Model& model, const Notification& notification) {
-  const auto& rule = ruleOf(notification);
-  std::string text{rule.summary};
+std::string format(const Model& model, const Notification& notification, Severity severity) {
+  std::string text{summaryOf(ruleOf(notification), severity)};
   std::size_t number = 1;
   for (const auto& name : notification.objects) {
     const auto* object = model.object(name);
@@ -49,7 +39,8 @@ std::string format(const Model& model, const Notification& notification) {
 std::string event(const Model& model, const Notification& notification, Severity severity, const std::string& matches) {
   std::string text =
       "EVENT " + notification.name + " ." + notification.oid + " \"VM migration\" " + severityName(severity) + "\n";
-  text += "FORMAT " + format(model, notification) + "\n" + matches + "SDESC\n" + notification.description + "\nVariables:\n";
+  text += "FORMAT " + format(model, notification, severity) + "\n" + matches + "SDESC\n" + notification.description +
+          "\nVariables:\n";
   std::size_t number = 1;
   for (const auto& name : notification.objects) {
     const auto* object = model.object(name);
@@ -76,10 +67,12 @@ std::string events(const Model& model, const Notification& notification) {
 }  // namespace
 
 std::vector<PackFile> snmpttPack(const Model& model) {
-  auto text = heading(model, "# ", "SNMPTT: add this file's name to snmptt_conf_files of snmptt.ini.") +
-              "# Run it as a daemon behind snmptthandler: snmptrapd acknowledges an INFORM only when its handler has ended, and "
-              "one that\n"
-              "# takes as long as snmptt alone is sent again.\n#\n";
+  auto text =
+      heading(model, "# ", "SNMPTT: add this file's name to snmptt_conf_files of snmptt.ini.") +
+      "# snmptrapd acknowledges an INFORM only when its handler has ended, and one that takes as long as snmptt alone is sent "
+      "again.\n"
+      "# Run it as a daemon behind snmptthandler, or by vmmig-enqueue of the pack snmptrapd:\n"
+      "#   traphandle default /usr/local/sbin/vmmig-enqueue /usr/sbin/snmptt\n#\n";
   for (const auto& each : model.notifications) text += events(model, each);
   return {{"snmptt-vmmig.conf", "SNMPTT: /etc/snmp/, and under [TrapFiles] of /etc/snmp/snmptt.ini", text}};
 }

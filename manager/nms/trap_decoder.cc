@@ -50,9 +50,11 @@ END {
   worst = severity[notification]; decided = 0
   for (key in exception) {
     split(key, part, SUBSEP)
-    if (part[1] == notification && seen[part[2]] == part[3] && (!decided || exception[key] > worst)) { worst = exception[key]; decided = 1 }
+    if (part[1] == notification && seen[part[2]] == part[3] && (!decided || exception[key] > worst)) {
+      worst = exception[key]; decided = 1; said = because[key]
+    }
   }
-  printf "%d\t%s\t%s\t%s\t%s\n", worst, notification, from, vm, summary[notification] words
+  printf "%d\t%s\t%s\t%s\t%s\n", worst, notification, from, vm, (decided ? said : summary[notification]) words
 }
 )awk";
 
@@ -93,9 +95,11 @@ std::string rulesOf(const Model& model) {
     text += "  trap[" + awkText("." + notification.oid) + "] = " + key + "\n";
     text += "  severity[" + key + "] = " + std::to_string(static_cast<int>(rule.severity)) + "\n";
     text += "  summary[" + key + "] = " + awkText(rule.summary) + "\n";
-    for (const auto& each : rule.exceptions)
-      text += "  exception[" + key + ", " + awkText(each.object) + ", " + awkText(each.label) +
-              "] = " + std::to_string(static_cast<int>(each.severity)) + "\n";
+    for (const auto& each : rule.exceptions) {
+      auto place = "[" + key + ", " + awkText(each.object) + ", " + awkText(each.label) + "] = ";
+      text += "  exception" + place + std::to_string(static_cast<int>(each.severity)) + "\n";
+      text += "  because" + place + awkText(each.summary) + "\n";
+    }
   }
   return text;
 }

@@ -51,11 +51,9 @@ Json itemOf(const Model& model, const Object& object, const Table* table) {
             {"name", title},
             {"type", "SNMP_AGENT"},
             {"snmp_oid", object.oid + (table ? ".{#SNMPINDEX}" : ".0")},
-            {"key", zabbixKey(model, object)},
-            {"delay", object.kind == Kind::text ? "5m" : "1m"}};
-  bool isText = object.kind == Kind::text;
-  item["trends"] = isText ? "0" : "365d";
-  item["value_type"] = isText ? "CHAR" : "UNSIGNED";
+            {"key", zabbixKey(model, object)}};
+  // What Zabbix takes for granted (1m, 365d, UNSIGNED) it leaves out itself; an import would find a difference for ever.
+  if (object.kind == Kind::text) item.update({{"delay", "5m"}, {"trends", "0"}, {"value_type", "CHAR"}});
   if (object.kind == Kind::time) {
     item["units"] = "unixtime";
     item["trends"] = "0";
@@ -142,6 +140,7 @@ std::string templateOf(const Model& model) {
             {"groups", Json::array({{{"name", group}}})},
             {"items", items},
             {"discovery_rules", discovery},
+            {"tags", Json::array({{{"tag", "class"}, {"value", "network"}}, {{"tag", "target"}, {"value", "vm-migration"}}})},
             {"macros", zabbixMacros()},
             {"valuemaps", valueMaps(model)}};
   Json exported{{"version", "6.0"},

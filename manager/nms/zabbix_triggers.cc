@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The alerts of the overlay as Zabbix triggers, and notifications as items with triggers of their own.
+#include <algorithm>
+
 #include "manager/nms/trap_decoder.h"
 #include "manager/nms/zabbix.h"
 
@@ -38,6 +40,11 @@ std::string condition(const Model& model, const Alert& alert) {
   return of;
 }
 
+/// The tag by which the templates of Zabbix tell what a problem is about.
+Json scopeOf(Severity severity) {
+  return {{"tag", "scope"}, {"value", severity == Severity::critical ? "availability" : "notice"}};
+}
+
 Json triggerOf(const Model& model, const Alert& alert, const Table* table) {
   auto expression = condition(model, alert);
   // In front, so that {ITEM.LASTVALUE1} is the reason.
@@ -50,6 +57,7 @@ Json triggerOf(const Model& model, const Alert& alert, const Table* table) {
   trigger["priority"] = zabbixPriority(alert.severity);
   trigger["description"] = "What to do: " + std::string{alert.remedy} + ".";
   trigger["manual_close"] = "YES";
+  trigger["tags"] = Json::array({scopeOf(alert.severity)});
   return trigger;
 }
 
@@ -90,12 +98,13 @@ Json trapTrigger(const Model& model, const Notification& notification, const std
     trigger["correlation_mode"] = "TAG_VALUE";
     trigger["correlation_tag"] = "vm";
   }
-  trigger["name"] = std::string{rule.summary} + " (" + notification.name + ")";
+  trigger["name"] = std::string{summaryOf(rule, severity)} + " (" + notification.name + ")";
   trigger["opdata"] = "{ITEM.LASTVALUE1}";
   trigger["priority"] = zabbixPriority(severity);
+  trigger["tags"] = Json::array({scopeOf(severity)});
   if (isOfVm(model, notification)) {
     trigger["type"] = "MULTIPLE";
-    trigger["tags"] = Json::array({{{"tag", "vm"}, {"value", R"zabbix({{ITEM.VALUE}.regsub("vm=([0-9a-f-]+)", "\1")})zabbix"}}});
+    trigger["tags"].push_back({{"tag", "vm"}, {"value", R"zabbix({{ITEM.VALUE}.regsub("vm=([0-9a-f-]+)", "\1")})zabbix"}});
   }
   trigger["manual_close"] = "YES";
   return trigger;
@@ -136,6 +145,8 @@ Json zabbixMacros() {
     if (alert.seconds != 0 && alert.when != When::clockOff)
       add(macroOf(alert, "TIME"), std::to_string(alert.seconds) + "s", alert.summary);
   }
+  // As Zabbix lists them: in another order an import would find a difference for ever.
+  std::sort(macros.begin(), macros.end(), [](const Json& one, const Json& other) { return one["macro"] < other["macro"]; });
   return macros;
 }
 
@@ -179,12 +190,12 @@ PackFile zabbixTrapHandler(const Model& model) {
       heading(model, "# ", "traphandle of snmptrapd for Zabbix: appends to SNMPTrapperFile of zabbix_server.conf.") +
       "# Zabbix finds the host by the address behind ZBXTRAP, and the item by the notification's OID.\n"
       "file=${VMMIG_ZABBIX_TRAPS:-/var/log/snmptrap/snmptrap.log}\n"
-      "now=$(date +%Y%m%d.%H%M%S)\n"
+      "now=$(date -d \"@${VMMIG_RECEIVED:-$(date +%s)}\" +%Y%m%d.%H%M%S)\n"
       "awk '" +
       trapDecoder(model) + "' | awk -F '\t' -v now=\"$now\" '\n" + names +
       "{ printf \"%s ZBXTRAP %s\\n%s notification=%s severity=%s vm=%s %s\\n\", now, $3, oid[$2], $2, word[$1 + 1], $4, $5 }\n"
       "' >> \"$file\"\n";
-  return {"vmmig-zabbix-trap", "the receiver: traphandle of snmptrapd instead of vmmig-trap of the pack snmptrapd, mode 755",
+  return {"vmmig-zabbix-trap", "the receiver: in place of vmmig-trap in snmptrapd-vmmig.conf of the pack snmptrapd, mode 755",
           text, true};
 }
 

@@ -89,6 +89,7 @@ class SnmpError(Exception):
 
 class Rig:
     """One snmpd and one vmmigd, each with directories of its own."""
+    counts_boots = False  # snmpd then reads what it wrote when it ended, the times that it was started among it
 
     def __init__(self, directory, processes):
         self.directory, self.processes = directory, processes
@@ -104,9 +105,13 @@ class Rig:
     def start_snmpd(self):
         conf = self.directory / "snmpd" / "snmpd.conf"
         conf.write_text(SNMPD_CONF.format(port=self.port, agentx=self.agentx, more=self.snmpd_more))
-        environment = {"SNMP_PERSISTENT_DIR": str(self.directory / "snmpd" / "persistent"),
-                       "SNMPCONFPATH": str(conf.parent), "MIBS": ""}
-        self.snmpd = self.processes.start("snmpd", ["snmpd", "-f", "-Lo", "-C", "-c", str(conf)], env=environment)
+        persistent = self.directory / "snmpd" / "persistent"
+        environment = {"SNMP_PERSISTENT_DIR": str(persistent), "SNMPCONFPATH": str(conf.parent), "MIBS": ""}
+        files = ["-C", "-c", str(conf)]
+        if self.counts_boots:
+            environment["SNMPCONFPATH"] += f":{persistent}"
+            files = []
+        self.snmpd = self.processes.start("snmpd", ["snmpd", "-f", "-Lo", *files], env=environment)
         self.snmpd.wait_log("NET-SNMP version")
 
     def start_vmmigd(self, *options, before=()):

@@ -6,6 +6,7 @@ DEVICES = {"fw-a": "10.9.0.11", "fw-b": "10.9.0.12", "host-a": "10.9.0.21", "hos
 SWITCHES = {"sw-a": "10.9.0.31", "sw-b": "10.9.0.32"}  # of a Lab(switches=True)
 ADDRESSES = {**DEVICES, **SWITCHES}
 MANAGER = "10.9.0.1"
+NMS = "10.9.0.2"  # of a Lab(watched=True)
 VM_UUID = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
 VM_NAME = "web-1"
 VM_MAC, VM4, VM6 = "02:00:00:00:00:05", "10.1.0.5", "fd00:1::5"

@@ -18,7 +18,9 @@ USERS = {  # user: (authentication passphrase, privacy passphrase); for the lab 
     "vmmig-inform": ("inform-authentication", "inform-privacy"),
 }
 MANAGER_ENGINE_ID = "0x80007ed904766d6d69672d6d6772"  # enterprise 32473, text "vmmig-mgr"
+NMS_ENGINE_ID = "0x80007ed904766d6d69672d6e6d73"  # text "vmmig-nms", as the pack snmptrapd proposes
 INFORM_PORT = 162
+NMS_SECONDS = 4  # without an acknowledgement from the NMS, an INFORM is sent again, once
 
 SNMPD_CONF = """\
 # Written by tests/lab/snmpd.py.
@@ -52,8 +54,8 @@ dontLogTCPWrappersConnects yes
 """
 
 # -e: with the engine ID known, a silent manager does not stall snmpd in a probe for it.
-INFORM = ("trapsess -Ci -v3 -e {engine_id} -u {user} -l authPriv -a SHA-256 -A {auth} -x AES -X {priv} -r 3 -t 1 "
-          "{address}:{port}")
+INFORM = ("trapsess -Ci -v3 -e {engine_id} -u {user} -l authPriv -a SHA-256 -A {auth} -x AES -X {priv} {tries} "
+          "{address}:{port}\n")
 
 SNMP_CONF = """\
 # Written by tests/lab/snmpd.py: what the client's commands need, so that no passphrase is in a command line.
@@ -85,23 +87,29 @@ def engine_id(name):
     return "0x80007ed904" + ("vmmig-" + name).encode().hex()
 
 
+def _inform(engine, user, address, tries):
+    """A line that has every notification sent there; nothing without an address."""
+    auth, priv = USERS[user]
+    return INFORM.format(engine_id=engine, user=user, auth=auth, priv=priv, address=address, port=INFORM_PORT,
+                         tries=tries) if address else ""
+
+
 class Snmpd:
     """An snmpd in a namespace. A subagent connects to .agentx; managers to .address, UDP and TCP port 161."""
 
-    def __init__(self, processes, namespace, address, directory, manager=None):
+    def __init__(self, processes, namespace, address, directory, manager=None, nms=None):
+        """manager, nms: addresses that notifications are sent to."""
         self.processes, self.namespace, self.address = processes, namespace, address
         self.directory = os.path.join(directory, f"snmpd-{namespace.name}")
         self.agentx = os.path.join(self.directory, "agentx.sock")
         self.engine_id = engine_id(namespace.name)
         self.process = None
         os.makedirs(os.path.join(self.directory, "persistent"), mode=0o700)
-        self._write_conf(manager)
+        self._write_conf(_inform(MANAGER_ENGINE_ID, "vmmig-inform", manager, "-r 3 -t 1")
+                         + _inform(NMS_ENGINE_ID, "nms", nms, f"-r 1 -t {NMS_SECONDS}"))
 
-    def _write_conf(self, manager):
-        auth, priv = USERS["vmmig-inform"]
+    def _write_conf(self, inform):
         users = "\n".join(f"createUser {user} SHA-256 {USERS[user][0]} AES {USERS[user][1]}" for user in ("vmmig", "nms"))
-        inform = INFORM.format(engine_id=MANAGER_ENGINE_ID, user="vmmig-inform", auth=auth, priv=priv, address=manager,
-                               port=INFORM_PORT) if manager else ""
         _write_secret(os.path.join(self.directory, "snmpd.conf"), SNMPD_CONF.format(
             engine_id=self.engine_id, listen=f"udp:{self.address}:161,tcp:{self.address}:161", users=users, mib=MIB_ROOT,
             standard="\n".join(f"view readView included .{each}" for each in STANDARD), agentx=self.agentx, name=self.namespace.name, inform=inform))

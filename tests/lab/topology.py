@@ -12,6 +12,9 @@ them. mgr has a link (mgmt) to both firewalls and both hosts, each of which runs
 With Lab(switches=True) an access switch stands between each host and its firewall, and runs an snmpd as well:
 
     [fw-a] vms ---- core [sw-a: br0] srv-a ---- uplink [host-a]
+
+With Lab(watched=True) a network management system has a namespace of its own, nms, on the management network: it may read, and is
+told every notification, as the manager is.
 """
 
 import contextlib
@@ -31,11 +34,12 @@ class Lab:
     """The whole lab. Use it in a with statement; then .ns["fw-a"], .firewalls["a"], .switches["b"], .snmpd["host-b"], .manager,
     .nms."""
 
-    def __init__(self, agents=True, switches=False, vm="namespace"):
+    def __init__(self, agents=True, switches=False, vm="namespace", watched=False):
         """vm: "namespace", or "qemu" for a real one; see vm.py."""
         self._agents = agents
         self.vm = KINDS[vm](self)
         self.devices = ADDRESSES if switches else DEVICES  # name: management address
+        self.watched = watched
         self.switches = {}
         self._stack = contextlib.ExitStack()
         self.path = "a"
@@ -63,7 +67,7 @@ class Lab:
     # Building it
 
     def _build(self, namespaces):
-        namespaces.add("client", "mgr", *self.devices)
+        namespaces.add("client", "mgr", *self._managed())
         self.ns = dict(namespaces.all)
         self.firewalls = {site: Firewall(self.ns[f"fw-{site}"]) for site in SITES}
         self.switches = {site: Switch(self.ns[f"sw-{site}"], site) for site in SITES if f"sw-{site}" in self.ns}
@@ -77,11 +81,15 @@ class Lab:
         self.ns["vm"] = self.vm.place
         self.move_path("a")
 
+    def _managed(self):
+        """Who is on the management network beside the manager: name: address."""
+        return {**self.devices, **({"nms": NMS} if self.watched else {})}
+
     def _build_management(self):
         manager = self.ns["mgr"]
         bridge(manager, "mgmt")
         manager.ip(f"address add {MANAGER}/24 dev mgmt")
-        for name, address in self.devices.items():
+        for name, address in self._managed().items():
             veth(manager, name, self.ns[name], "mgmt")
             manager.ip(f"link set {name} master mgmt up")
             self.ns[name].ip(f"address add {address}/24 dev mgmt", "link set mgmt up")
@@ -112,7 +120,7 @@ class Lab:
         self.manager = Client(self.ns["mgr"], "vmmig", self.directory)
         self.nms = Client(self.ns["mgr"], "nms", self.directory)
         for name, address in self.devices.items():
-            self.snmpd[name] = Snmpd(self.processes, self.ns[name], address, self.directory, MANAGER).start()
+            self.snmpd[name] = Snmpd(self.processes, self.ns[name], address, self.directory, MANAGER, NMS if self.watched else None).start()
         for snmpd in self.snmpd.values():
             snmpd.wait_ready()
 

@@ -180,9 +180,9 @@ class Vmmig:
         for agent in self.agents.values():
             agent.wait_ready()
 
-    def start_manager(self):
-        """`vmmig serve`, ready when this returns."""
-        self.manager = self.lab.start("mgr", "vmmig-serve", program("vmmig"), "serve", "--config", self.conf,
+    def start_manager(self, *options):
+        """`vmmig serve`, ready when this returns. options: of SNMP, as in "-t", "60"."""
+        self.manager = self.lab.start("mgr", "vmmig-serve", program("vmmig"), *options, "serve", "--config", self.conf,
                                       env=self.lab.manager.env)
         self.manager.wait_log(r"ready")
         return self.manager

@@ -3,10 +3,12 @@
 
 import re
 import subprocess
+import time
 
 import pytest
 
 from conftest import UUID, UUID_INDEX, load_yaml
+from lab.netns import wait_until
 
 
 def zabbix(packs):
@@ -45,6 +47,9 @@ def test_the_handler_of_snmptrapd_tells_a_notification_in_words(packs, module, t
     lines = [line.split(" ", 2)[1:] for line in log.read_text().splitlines()]
     assert [level for level, _ in lines] == ["warning", "notice", "warning", "crit", "crit"]
     assert lines[0][1].startswith(f"vmMigTransferFailed from 192.0.2.7 vm {UUID}: ")
+    assert [re.search(r": (.*?); vmMig", line)[1] for _, line in lines] == [
+        "The state of a VM did not follow it", "The transfer of a VM was taken back on request", "The hypervisor gave the migration of a VM up",
+        "No manager ended the hold of a VM in time", "The device is full and refused rows of a VM"]
     assert "vmMigTransferOperStatus=failed" in lines[0][1] and "$(touch /tmp/x) `id` exist'" in lines[0][1]
     assert "vmMigPhase=failed" in lines[2][1] and "vmMigHealth=degraded; " not in lines[3][1] and " vm -: " in lines[4][1]
 
@@ -96,11 +101,57 @@ def test_the_handler_of_zabbix_writes_what_its_items_look_for(packs, module, tmp
     problem, recovery = (re.search(r'"regexp","(.*)"\)=1', trigger[key])[1] for key in ("expression", "recovery_expression"))
     assert re.search(problem, written[0]) and not re.search(problem, written[1])
     assert re.search(recovery, written[1]) and not re.search(recovery, written[0])
-    assert re.search(r'regsub\("(.*?)"', trigger["tags"][0]["value"])[1] == "vm=([0-9a-f-]+)"
+    assert re.search(r'regsub\("(.*?)"', trigger["tags"][1]["value"])[1] == "vm=([0-9a-f-]+)"
     assert all(re.search("vm=([0-9a-f-]+)", text)[1] == UUID for text in written)
 
 
-@pytest.mark.parametrize("script", ["snmptrapd/vmmig-trap", "icinga/vmmig-passive", "zabbix/vmmig-zabbix-trap"])
+def handler_script(path, text):
+    path.write_text("#!/bin/sh\n" + text)
+    path.chmod(0o755)
+    return path
+
+
+def enqueue(packs, handler, text, queue, *arguments):
+    """vmmig-enqueue ends at once; what it leaves behind works on."""
+    subprocess.run([packs["snmptrapd"] / "vmmig-enqueue", handler, *arguments], input=text, text=True, timeout=30, check=True,
+                   env={"PATH": "/usr/bin:/bin", "VMMIG_TRAP_QUEUE": str(queue)})
+
+
+def test_the_queue_keeps_the_order_and_loses_nothing(packs, tmp_path):
+    """Some come while the handler is at work, some when it has just ended."""
+    log = tmp_path / "log"
+    handler = handler_script(tmp_path / "handler", f'sleep 0.05\n{{ cat; echo "$VMMIG_RECEIVED $1"; }} >> {log}\n')
+    began = int(time.time())
+    for number in range(20):
+        enqueue(packs, handler, f"notification {number}\n", tmp_path / "queue", "of all")
+    wait_until(lambda: log.exists() and len(log.read_text().splitlines()) == 40, 60, "all handled")
+    lines = log.read_text().splitlines()
+    assert lines[::2] == [f"notification {number}" for number in range(20)]
+    assert all(began <= int(line.split(" ", 1)[0]) <= time.time() and line.endswith(" of all") for line in lines[1::2])
+    wait_until(lambda: not list((tmp_path / "queue").glob("*/[0-9]*")), 60, "an empty queue")
+
+
+def test_handlers_do_not_wait_for_each_other(packs, tmp_path):
+    wait_for_end = f"while [ ! -e {tmp_path}/end ]; do sleep 0.05; done"
+    stuck = handler_script(tmp_path / "stuck", f"touch {tmp_path}/began; {wait_for_end}; cat > {tmp_path}/ended\n")
+    quick = handler_script(tmp_path / "quick", f"cat > {tmp_path}/done\n")
+    enqueue(packs, stuck, "one", tmp_path / "queue")
+    wait_until((tmp_path / "began").exists, 60, "the first at work")
+    enqueue(packs, quick, "two", tmp_path / "queue")
+    wait_until((tmp_path / "done").exists, 60, "the second done")
+    assert not (tmp_path / "ended").exists()
+    (tmp_path / "end").touch()
+    wait_until((tmp_path / "ended").exists, 60, "the first done")
+
+
+def test_without_a_queue_the_handler_runs_at_once(packs, tmp_path):
+    (tmp_path / "file").write_text("")
+    handler = handler_script(tmp_path / "handler", f"cat > {tmp_path}/done\n")
+    enqueue(packs, handler, "one", tmp_path / "file" / "queue")
+    assert (tmp_path / "done").read_text() == "one"
+
+
+@pytest.mark.parametrize("script", ["snmptrapd/vmmig-trap", "snmptrapd/vmmig-enqueue", "icinga/vmmig-passive", "zabbix/vmmig-zabbix-trap"])
 def test_scripts_are_programs_of_a_posix_shell(packs, script):
     pack, name = script.split("/")
     assert (packs[pack] / name).stat().st_mode & 0o777 == 0o755

@@ -162,6 +162,15 @@ def test_icinga_and_nagios_call_the_plugin_as_it_wants_it(packs):
     assert nagios.count("{") == nagios.count("}") and [each for each in re.findall(r"check_vmmig!(\w+)!", nagios)] == modes
 
 
+def test_what_was_never_run_says_so(packs):
+    for pack in ("opennms", "librenms"):
+        for file in packs[pack].iterdir():
+            expected = rf"(Schema-checked \([\w.-]+\)|Checked by php -l), not run in {pack}\."
+            assert file.name == "snmpd-nms.conf" or re.search(expected, file.read_text()[:600], re.I), file
+    listing = run_nms().stdout
+    assert listing.count("(schema-checked, not run)") == 2
+
+
 def test_twice_is_the_same(packs, tmp_path):
     for pack in PACKS:
         run_nms(pack, "--output", tmp_path / pack)

@@ -58,13 +58,14 @@ def start_receiver(processes, directory, port, handlers):
     lines = [line.replace("#createUser", "createUser").replace("#exactEngineID", "exactEngineID").replace(
         "AUTHENTICATION-PASSPHRASE", NMS_AUTH).replace("PRIVACY-PASSPHRASE", NMS_PRIV) for line in text.splitlines()]
     conf = [line for line in lines if not line.startswith("traphandle")]
-    for handle in (line.rsplit(" ", 1)[0] for line in lines if line.startswith("traphandle")):
-        conf += [f"{handle} {handler}" for handler in handlers]
+    for oid in (line.split()[1] for line in lines if line.startswith("traphandle")):
+        conf += [f"traphandle {oid} {directory}/snmptrapd/vmmig-enqueue {handler}" for handler in handlers]
     home = directory / "trapd"
     home.mkdir(mode=0o700, exist_ok=True)
     (home / "snmptrapd.conf").write_text("\n".join(conf) + "\n")
     environment = {"SNMP_PERSISTENT_DIR": str(home), "SNMPCONFPATH": str(home), "MIBS": "",
-                   "VMMIG_TRAP_LOG": str(directory / "words.log"), "VMMIG_ZABBIX_TRAPS": str(directory / "zabbix.log"),
+                   "VMMIG_TRAP_LOG": str(directory / "words.log"),
+                   "VMMIG_TRAP_QUEUE": str(directory / "queue"), "VMMIG_ZABBIX_TRAPS": str(directory / "zabbix.log"),
                    "VMMIG_COMMAND_FILE": str(directory / "commands")}
     receiver = processes.start("snmptrapd", ["snmptrapd", "-f", "-Lo", "-C", "-c", str(home / "snmptrapd.conf"),
                                              f"udp:127.0.0.1:{port}"], env=environment)
@@ -74,7 +75,6 @@ def start_receiver(processes, directory, port, handlers):
 
 def start_device(processes, directory, port):
     rig = Rig(directory, processes)
-    # SNMPTT without its daemon takes a second to start, and an INFORM that is not yet acknowledged would be sent again.
     rig.snmpd_more = f"trapsess -Ci -v3 -u nms -l authPriv -a SHA-256 -A {NMS_AUTH} -x AES -X {NMS_PRIV} -r 0 -t 30 127.0.0.1:{port}"
     rig.start_snmpd()
     rig.start_vmmigd("--role", "device", "--role", "hypervisor", "--host-name", "host-a")
@@ -110,7 +110,7 @@ def test_each_handler_tells_a_real_notification_in_its_own_words(packs, processe
     tell_failure(device)
 
     def everything():
-        return len(lines(packs / "words.log")) >= 3 and len(lines(packs / "snmptt.log")) >= 3
+        return min(len(lines(packs / log)) for log in ("words.log", "snmptt.log", "commands")) >= 3 and len(lines(packs / "zabbix.log")) >= 6
 
     wait_until(everything, 60, "three notifications")
     words = [line.split(" ", 1)[1] for line in lines(packs / "words.log")]
@@ -160,4 +160,5 @@ def test_a_handler_with_another_oid_says_nothing(packs, processes):
     device = start_device(processes, packs, port)
     tell_phase(device, 2)
     wait_until(lambda: lines(packs / "words.log"), 60, "the notification")
+    wait_until(lambda: not list((packs / "queue").glob("*/[0-9]*")), 60, "empty queues")
     assert not lines(packs / "moved.log")

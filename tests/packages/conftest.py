@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The packages of `./dev deb`, the same with a higher version, and a chroot in which they are installed once for all tests."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from lab.chroot import Chroot, private_mounts
+from lab.netns import Namespaces
+from lab.procs import Processes
+
+DEB = pathlib.Path(os.environ["VMMIG_BUILDDIR"], "deb")
+NAMES = ("vm-migration-mib", "vmmig", "vmmig-nms", "vmmigd")
+ENTRY = "vmmig ({version}) UNRELEASED; urgency=medium\n\n  * For the test of upgrades.\n\n -- Nobody <nobody@vmmig.example>  {date}\n\n"
+
+
+def changelog(field):
+    return subprocess.run(["dpkg-parsechangelog", "--show-field", field], cwd=DEB / "source", check=True, capture_output=True,
+                          text=True).stdout.strip()
+
+
+def build_higher(directory):
+    """The same tree with one entry more in its changelog. Nothing is compiled: what was built stays built, and is packed again."""
+    source = DEB / "source"
+    log = source / "debian" / "changelog"
+    before = log.read_text()
+    version = changelog("Version") + "+upgrade1"
+    try:
+        log.write_text(ENTRY.format(version=version, date=changelog("Date")) + before)
+        for done in source.glob("debian/*.debhelper.log"):
+            done.unlink()
+        result = subprocess.run(["debian/rules", "binary"], cwd=source, capture_output=True, text=True, timeout=900, check=False,
+                                env={**os.environ, "DEB_BUILD_OPTIONS": "nocheck noautodbgsym"})
+        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    finally:
+        log.write_text(before)
+    for package in DEB.glob("*+upgrade1*.deb"):
+        shutil.move(package, directory / package.name)
+    return version
+
+
+@pytest.fixture(scope="session")
+def built():
+    """The directory of the packages."""
+    found = {path.name.split("_")[0] for path in DEB.glob("*.deb")}
+    assert found >= set(NAMES), f"{DEB} has no packages; ./dev test packages builds them"
+    assert os.geteuid() == 0, "a chroot needs root"
+    return DEB
+
+
+@pytest.fixture(scope="session")
+def higher(built, tmp_path_factory):
+    """(directory, version) of packages that come after those that are built."""
+    directory = tmp_path_factory.mktemp("higher")
+    return directory, build_higher(directory)
+
+
+@pytest.fixture(scope="session")
+def chroot(built):
+    """A Debian that offers our packages, and has all that they depend on, but none of them."""
+    private_mounts()
+    cache = DEB.parent / "chroot"
+    with Chroot(cache, is_base=True) as base:
+        base.offer(built)
+        others = [name for name in base.would_install(*NAMES, "snmp") if name not in NAMES]
+        if others:
+            base.apt("install", *others)
+    with Chroot(cache) as system:
+        system.offer(built)
+        yield system
+
+
+@pytest.fixture(scope="session")
+def namespace():
+    with Namespaces() as namespaces:
+        [device] = namespaces.add("device")
+        device.directory = namespaces.directory
+        # A strict firewall, as vmmigd wants it.
+        device.sysctl(net__netfilter__nf_conntrack_tcp_loose=0)
+        yield device
+
+
+@pytest.fixture
+def processes(namespace):
+    with Processes(namespace.directory) as all_of_them:
+        yield all_of_them
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    running = getattr(item, "funcargs", {}).get("processes")
+    if report.failed and running:
+        report.sections.append(("logs", running.logs()))
