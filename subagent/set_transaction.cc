@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "mibs/registry.h"
+#include "mibs/vm_table.h"
 
 namespace vmmig {
 
@@ -190,8 +191,12 @@ std::optional<RequestError> SetTransaction::undo() {
 }
 
 void SetTransaction::cleanup() {
-  for (const auto& step : steps_)
-    if (step.change) step.store->settle(*step.change);
+  for (const auto& step : steps_) {
+    if (!step.change) continue;
+    step.store->settle(*step.change);
+    bool isVmGone = step.change->kind == Change::Kind::remove && &step.store->table() == &TableOf<VmRow>::info;
+    if (isVmGone) rows_.staged().eraseOf(vmOf(step.change->after));
+  }
 }
 
 void SetTransaction::setStaged(const Step& step, const std::optional<StagedRow>& row) {

@@ -34,6 +34,13 @@ void StagedRows::put(StagedRow row) {
   rows_.insert_or_assign(std::move(key), Entry{std::move(row), now_()});
 }
 
+void StagedRows::eraseOf(const Uuid& vm) {
+  std::erase_if(rows_, [&vm](const auto& entry) {
+    const auto& row = entry.second.row.row;
+    return !row.table().isScalars() && vmOf(row) == vm;
+  });
+}
+
 void StagedRows::erase(const TableInfo& table, const Oid& index) { rows_.erase({table.subid, index}); }
 
 }  // namespace vmmig

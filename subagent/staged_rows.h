@@ -43,6 +43,8 @@ class StagedRows {
 
   void put(StagedRow row);
   void erase(const TableInfo& table, const Oid& index);
+  /// All of a VM that is gone.
+  void eraseOf(const Uuid& vm);
 
  private:
   using Key = std::pair<std::uint32_t, Oid>;  // table and index

@@ -8,6 +8,8 @@
 
 #include "subagent/bpf/tcp_windows.h"
 
+#define EOPNOTSUPP 95
+
 // Of the kernel's types only what is used: libbpf finds the members in the running kernel's (CO-RE).
 struct ip_ct_tcp_state {
   __u32 td_end, td_maxend, td_maxwin, td_maxack;
@@ -85,6 +87,11 @@ static long look_up(__u32 at, void *data) {
   struct vmmig_lookup *each = &lookups[at];
   struct bpf_ct_opts options = {.netns_id = -1, .l4proto = 6 /* TCP */};
   if (options_size > 12) options.ct_zone_id = each->zone;
+  // An older kernel would find another zone's.
+  if (options_size <= 12 && each->zone) {
+    each->error = -EOPNOTSUPP;
+    return 0;
+  }
   struct bpf_sock_tuple tuple = {};
   __u32 size = sizeof tuple.ipv4;
   if (each->is_ipv6) {

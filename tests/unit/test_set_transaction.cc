@@ -389,5 +389,16 @@ TEST_F(AllOrNothingTest, AnUndoAfterACommitThatSucceededTakesAllBack) {
   expectUnchanged();
 }
 
+TEST_F(SetTest, WithAVmGoItsRowsThatAreStillBeingMade) {
+  ASSERT_FALSE(set({vmStatus(1, createAndGo), vmName(1, "web1")}));
+  ASSERT_FALSE(set({tcpStatus(1, createAndWait)}));
+  EXPECT_EQ(set({tcpStatus(1, createAndWait)}), error(SnmpStatus::inconsistentValue, 1)) << "it is there";
+  ASSERT_FALSE(set({vmStatus(2, createAndGo), vmName(2, "web2")}));
+  ASSERT_FALSE(set({vmStatus(2, RowStatus::destroy)}));
+  EXPECT_EQ(set({tcpStatus(1, createAndWait)}), error(SnmpStatus::inconsistentValue, 1)) << "another VM has gone";
+  ASSERT_FALSE(set({vmStatus(1, RowStatus::destroy)}));
+  EXPECT_FALSE(set({tcpStatus(1, createAndWait)}));
+}
+
 }  // namespace
 }  // namespace vmmig
