@@ -156,6 +156,8 @@ std::vector<AnyRow> DestinationTransfer::unpackAged(const Places& places) {
 }
 
 void DestinationTransfer::leaveOut(const std::string& why) {
+  // The log may be on a machine that nobody looks at.
+  if (row_.missing == 0) row_.error = shortened("left out (bestEffort): " + why);
   if (++row_.missing <= maxRefusalsLogged) log::warning(label() + ": " + why + "; it is left out (bestEffort)");
 }
 
