@@ -37,6 +37,7 @@ def main():
     import cpu
     import measurements
     import page
+    import qemu
 
     sizes = sorted({max(100, arguments.rows // part) for part in (1, 10, 100)})
     told = lambda text: print(text, "...", file=sys.stderr, flush=True)
@@ -48,6 +49,8 @@ def main():
         bulks.append(bulk.measure(min(arguments.rows, measurements.ROW_BY_ROW_LIMIT)))
         told("following")
         cpus.append(cpu.measure())
+        told("a VM in QEMU")
+        cpus[-1] |= qemu.measure()
 
     report = page.Report(sizes, rounds, bulks, cpus)
     print(report.text(), file=sys.stderr if arguments.json else sys.stdout)

@@ -3,7 +3,7 @@ bench_programs = bench/flows bench/raw_ctnetlink bench/raw_move bench/row_by_row
 BENCH_TARGETS += $(bench_programs)
 EXTRA_PROGRAMS += $(bench_programs)
 EXTRA_DIST += bench/measure.h bench/bench.py bench/blackout.py bench/bulk.py bench/conntrackd.py bench/cpu.py bench/measurements.py bench/page.py \
-  bench/peers.py bench/place.py bench/svg.py
+  bench/peers.py bench/place.py bench/qemu.py bench/svg.py
 
 bench_manager_ldadd = libmanager.a libmibs.a libcommon.a $(SNMP_LIBS) $(CRYPTO_LIBS) $(SQLITE_LIBS)
 bench_throughput_SOURCES = bench/throughput.cc

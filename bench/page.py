@@ -15,6 +15,7 @@ HEADINGS = {  # a ratio's name without its sizes: what a person reads
     "coldOverRaw": "cold (nothing pre-copied), over raw ctnetlink of all rows",
 }
 UNITS = {"idleCpuPercent": "% of a core", "followCpuPercent": "% of a core", "followedPerSecond": "connections/s",
+         "qemuStopMs": "ms", "qemuStopWithoutMs": "ms", "qemuStopGrowthPercent": "% of QEMU's own stop",
          "bytesPerConnection": "octets", "bytesPerConnectionDestination": "octets"}
 
 PAGE = """\
