@@ -152,10 +152,12 @@ CheckRow LibvirtGates::checkGates() const {
 
 CheckRow LibvirtGates::checkHook() const {
   if (withoutObject_.empty()) return checkRow("vmstateHook", Health::up, "no VM came in without a gate", "");
-  return checkRow(
-      "vmstateHook", Health::degraded, withoutObject_ + " came in without a gate, and goes back if the source has one",
-      "install libvirt's hook on this host (docs/hooks/libvirt-gate as /etc/libvirt/hooks/qemu.d/vmmig, executable), and restart "
-      "libvirtd");
+  return checkRow("vmstateHook", Health::degraded,
+                  withoutObject_ + " came in without a gate, and goes back if the source has one",
+                  "install libvirt's hook on this host (docs/hooks/libvirt-gate, or of the package "
+                  "/usr/share/doc/vmmigd/examples/libvirt-gate, as "
+                  "/etc/libvirt/hooks/qemu.d/vmmig, executable), and restart "
+                  "libvirtd");
 }
 
 void LibvirtGates::addChecks(std::vector<CheckRow>& rows) const {
