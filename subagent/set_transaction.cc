@@ -194,7 +194,9 @@ void SetTransaction::cleanup() {
   for (const auto& step : steps_) {
     if (!step.change) continue;
     step.store->settle(*step.change);
-    bool isVmGone = step.change->kind == Change::Kind::remove && &step.store->table() == &TableOf<VmRow>::info;
+    bool isVms = &step.store->table() == &TableOf<VmRow>::info;
+    // notInService takes a row away as well, and keeps it here.
+    bool isVmGone = isVms && step.change->kind == Change::Kind::remove && !step.stagedAfter;
     if (isVmGone) rows_.staged().eraseOf(vmOf(step.change->after));
   }
 }

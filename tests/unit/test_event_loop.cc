@@ -37,6 +37,26 @@ struct Pipe {
   UniqueFd write;
 };
 
+TEST_F(EventLoopTest, WhoAsksIsServedBetweenTheSlicesOfManyTasks) {
+  Pipe pipe;
+  loop.watch(pipe.read.get(), [&] {
+    pipe.take();
+    events += "?";
+  });
+  const auto work = [&](const char* name) {
+    for (auto end = Clock::now() + 20ms; Clock::now() < end;) continue;
+    events += name;
+  };
+  loop.post([&] {
+    pipe.put();
+    work("a");
+  });
+  loop.post([&] { work("b"); });
+  loop.post([&] { work("c"); });
+  runUntil([&] { return events.size() == 4; });
+  EXPECT_EQ(events, "a?bc");
+}
+
 TEST_F(EventLoopTest, TimersRunInTheOrderOfTheirTimesAndEqualOnesInTheOrderOfTheirMaking) {
   loop.after(3ms, [this] { events += 'c'; });
   loop.after(1ms, [this] { events += 'a'; });

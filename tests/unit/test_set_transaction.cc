@@ -396,6 +396,9 @@ TEST_F(SetTest, WithAVmGoItsRowsThatAreStillBeingMade) {
   ASSERT_FALSE(set({vmStatus(2, createAndGo), vmName(2, "web2")}));
   ASSERT_FALSE(set({vmStatus(2, RowStatus::destroy)}));
   EXPECT_EQ(set({tcpStatus(1, createAndWait)}), error(SnmpStatus::inconsistentValue, 1)) << "another VM has gone";
+  ASSERT_FALSE(set({vmStatus(1, RowStatus::notInService)}));
+  EXPECT_EQ(set({tcpStatus(1, createAndWait)}), error(SnmpStatus::inconsistentValue, 1)) << "the VM will be back";
+  ASSERT_FALSE(set({vmStatus(1, RowStatus::active)}));
   ASSERT_FALSE(set({vmStatus(1, RowStatus::destroy)}));
   EXPECT_FALSE(set({tcpStatus(1, createAndWait)}));
 }
