@@ -11,6 +11,9 @@
 namespace vmmig {
 
 namespace {
+/// Of posted work, after which descriptors and timers have their turn again.
+constexpr auto longestTurn = std::chrono::milliseconds{5};
+
 void shorten(std::optional<Clock::duration>& limit, Clock::duration other) {
   if (!limit || other < *limit) limit = other;
 }
@@ -127,10 +130,15 @@ void EventLoop::runTimers() {
 }
 
 void EventLoop::runPosted() {
-  // Only what was there at the start: work that posts itself again waits for the next turn.
-  auto work = std::move(posted_);
-  posted_.clear();
-  for (auto& callback : work) callback();
+  // Only what was there at the start: work that posts itself again waits for the next turn. Of many slices no more than fit into a
+  // turn: who asks is answered between them, however many tasks there are.
+  auto end = Clock::now() + longestTurn;
+  for (auto left = posted_.size(); left > 0; --left) {
+    auto callback = std::move(posted_.front());
+    posted_.pop_front();
+    callback();
+    if (Clock::now() >= end) break;
+  }
 }
 
 }  // namespace vmmig

@@ -81,7 +81,12 @@ Task<Status> MigrationRunner::claim(std::size_t index, TransferRole role) {
   if (role == TransferRole::destination && leg.rows) co_return Status{};
   const auto& scalars = role == TransferRole::source ? leg.sourceSurvey.scalars : leg.destinationSurvey.scalars;
   auto deadline = std::min<std::uint32_t>(setup_.transferDeadlineSeconds, scalars.maxDeadline);
-  co_return co_await side.claim(state_.epoch, setup_.plan.policy, deadline, seenOf(index, role));
+  auto claimed = co_await side.claim(state_.epoch, setup_.plan.policy, deadline, seenOf(index, role));
+  bool isFull = !claimed && claimed.error().status == SnmpStatus::resourceUnavailable;
+  if (!isFull) co_return claimed;
+  co_return failure(SnmpStatus::resourceUnavailable, side.device().name() + " has " + std::to_string(scalars.maxTransfers) +
+                                                         " transfers under way, and takes no more; wait for one to end, then try "
+                                                         "again");
 }
 
 Task<Status> MigrationRunner::copy(std::size_t index) {

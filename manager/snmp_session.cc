@@ -12,12 +12,18 @@
 #include "common/net_snmp.h"
 #include "manager/snmp_library.h"
 #include "manager/snmp_transport.h"
+#include "manager/wakeup.h"
 
 namespace vmmig {
 
 namespace {
 
 using Answer = Result<Response>;
+
+// What an agent has of one manager at a time; the rest waits here, where no timeout runs yet. Otherwise a hundred migrations that
+// begin at once would wait for each other in the agent until some are taken for lost. snmpd carries SETs out one by one.
+constexpr std::size_t setsAtOnce = 8;
+constexpr std::size_t readsAtOnce = 32;
 
 struct CloseSession {
   void operator()(void* session) const { snmp_sess_close(session); }
@@ -102,6 +108,7 @@ class NetSnmpSession final : public SnmpSession {
   netsnmp_session* session() { return snmp_sess_session(handle_.get()); }
 
   Task<Answer> request(Pdu pdu);
+  Task<Answer> requestNow(Pdu pdu);
   Task<Status> ensureOpen();
   Task<Status> openOnce();
   Task<Status> discoverEngine();
@@ -125,6 +132,7 @@ class NetSnmpSession final : public SnmpSession {
   bool tcp_;
   Handle handle_;
   int socket_ = -1;
+  Slots sets_{setsAtOnce}, reads_{readsAtOnce};
   bool opening_ = false;
   bool reopen_ = false;                               // security failed: what we know of the engine may be stale
   bool mustClose_ = false;                            // a SET that was given up might still come to the device over TCP
@@ -330,6 +338,16 @@ Task<Status> NetSnmpSession::ensureOpen() {
 }
 
 Task<Answer> NetSnmpSession::request(Pdu pdu) {
+  auto alive = alive_;
+  auto& slots = pdu->command == SNMP_MSG_SET ? sets_ : reads_;
+  co_await slots.acquire();
+  auto answer = co_await requestNow(std::move(pdu));
+  // Who had an answer before this one may have closed the session.
+  if (*alive) slots.release(loop_);
+  co_return answer;
+}
+
+Task<Answer> NetSnmpSession::requestNow(Pdu pdu) {
   auto open = co_await ensureOpen();
   if (!open) co_return failure(open.error());
   if (!handle_) co_return fail(closeReason_);

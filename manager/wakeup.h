@@ -58,4 +58,29 @@ class TurnLock {
   std::deque<Completion<bool>::Finish> waiting_;
 };
 
+/// So many at once; who comes later waits, in order, and goes on in a turn of the loop.
+class Slots {
+ public:
+  explicit Slots(std::size_t most) : free_(most) {}
+  Completion<bool> acquire() {
+    return Completion<bool>{[this](Completion<bool>::Finish finish) {
+      if (free_ == 0) return waiting_.push_back(std::move(finish));
+      --free_;
+      finish(true);
+    }};
+  }
+  void release(EventLoop& loop) {
+    if (waiting_.empty()) {
+      ++free_;
+      return;
+    }
+    loop.post([next = std::move(waiting_.front())] { next(true); });
+    waiting_.pop_front();
+  }
+
+ private:
+  std::size_t free_;
+  std::deque<Completion<bool>::Finish> waiting_;
+};
+
 }  // namespace vmmig

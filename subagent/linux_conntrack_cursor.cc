@@ -12,16 +12,18 @@ namespace {
 // The kernel rehashes long before a bucket has that many.
 constexpr std::size_t longestBucket = 32;
 
-// Of more, one dump of everything costs less.
+// Of more addresses, or fewer entries, one dump of everything costs less.
 constexpr std::size_t mostAddresses = 8;
+constexpr std::uint32_t manyEntries = 20'000;
 
 }  // namespace
 
 template <class Row>
-ConntrackCursor<Row>::ConntrackCursor(const Vm& vm, std::uint8_t protocol, Parse parse, Complete complete)
+ConntrackCursor<Row>::ConntrackCursor(const Vm& vm, std::uint8_t protocol, std::uint32_t entries, Parse parse, Complete complete)
     : what_("the connections of VM " + vm.label()), parse_(std::move(parse)), complete_(std::move(complete)) {
-  if (vm.addresses.size() > mostAddresses) filters_.push_back({.family = dumpFamily(vm), .protocol = protocol});
-  if (!filters_.empty()) return;
+  bool isOneDump = entries < manyEntries || vm.addresses.size() > mostAddresses;
+  if (isOneDump && !vm.addresses.empty()) filters_.push_back({.family = dumpFamily(vm), .protocol = protocol});
+  if (isOneDump) return;
   for (const auto& address : vm.addresses) {
     if (address.type == InetAddressType::ipv6) continue;
     filters_.push_back({.family = familyOf(address), .protocol = protocol, .originalSource = address});
@@ -29,8 +31,7 @@ ConntrackCursor<Row>::ConntrackCursor(const Vm& vm, std::uint8_t protocol, Parse
   }
   // Of IPv6 the kernel tells those of every other address (the comparison in ctnetlink_filter_match_tuple() is the wrong way
   // round).
-  bool hasV6 = dumpFamily(vm) != AF_INET && !vm.addresses.empty();
-  if (hasV6) filters_.push_back({.family = AF_INET6, .protocol = protocol});
+  if (!vm.addresses.empty() && dumpFamily(vm) != AF_INET) filters_.push_back({.family = AF_INET6, .protocol = protocol});
 }
 
 template <class Row>

@@ -38,7 +38,7 @@ std::unique_ptr<RowCursor> LinuxConntrackTable<Row>::read(const Vm& vm) {
     return row;
   };
   auto fillIn = [this](std::span<Row> rows) { return complete(rows); };
-  return std::make_unique<ConntrackCursor<Row>>(vm, protocol(), std::move(parseAndShow), std::move(fillIn));
+  return std::make_unique<ConntrackCursor<Row>>(vm, protocol(), device_.rows(), std::move(parseAndShow), std::move(fillIn));
 }
 
 template <class Row>

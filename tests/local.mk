@@ -193,6 +193,7 @@ system_tests = \
   tests/system/test_multicast.py \
   tests/system/test_policy.py \
   tests/system/test_qemu_migration.py \
+  tests/system/test_scale.py \
   tests/system/test_two_devices.py
 TESTS += $(system_tests)
 EXTRA_DIST += $(system_tests) \
@@ -201,10 +202,12 @@ EXTRA_DIST += $(system_tests) \
   tests/lab/addresses.py \
   tests/lab/ctnetlink.py \
   tests/lab/firewall.py \
+  tests/lab/fleet.py \
   tests/lab/guest.py \
   tests/lab/hypervisor.py \
   tests/lab/inside.py \
   tests/lab/lldp.py \
+  tests/lab/many.py \
   tests/lab/netns.py \
   tests/lab/ports.py \
   tests/lab/privilege.py \
@@ -368,3 +371,8 @@ tests_unit_test_check_plugin_LDADD = $(manager_ldadd)
 STAGE_TESTS = tests/packages/test_packages.py
 TESTS += tests/packages/test_completion.py
 EXTRA_DIST += tests/packages/test_completion.py tests/packages/test_packages.py tests/packages/conftest.py tests/lab/booted.py tests/lab/chroot.py tests/lab/unit.py
+
+# Documents: what they say is run, and compared with the module.
+doc_tests = tests/docs/test_docs.py tests/docs/test_mib.py
+TESTS += $(doc_tests)
+EXTRA_DIST += $(doc_tests) tests/lab/documents.py tests/lab/image_reader.py tests/lab/module_text.py

@@ -196,9 +196,9 @@ class Vmmig:
         """vmmig in the manager's namespace, as the manager's user; returns the CompletedProcess."""
         return self.lab.manager.command(program("vmmig"), *words, check=check, timeout=timeout)
 
-    def show(self, device, table):
+    def show(self, device, table, *options):
         """Rows of a table, as dictionaries by descriptor."""
-        return json.loads(self.command("show", f"tcp:{ADDRESSES[device]}", table, "--json").stdout)
+        return json.loads(self.command("show", f"tcp:{ADDRESSES[device]}", table, "--json", *options).stdout)
 
     def phase_command(self, host, phase, *options):
         return [program("vmmig"), "phase", f"tcp:{ADDRESSES[host]}", phase, "--vm", VM_UUID, "--name", VM_NAME, *options]
