@@ -74,7 +74,7 @@ class Bench {
     Stopwatch read;
     auto found = need(co_await sourceDevice_->readAll(TableOf<TcpConnRow>::info, vm), "row-by-row read");
     result["rowReadMs"] = read.milliseconds();
-    if (found.size() != rows) must<void>(failure(std::to_string(found.size()) + " rows came back"), "row-by-row read");
+    if (found.size() != rows) fail("row-by-row read: " + std::to_string(found.size()) + " rows came back");
 
     co_await chunks(rows, result);
   }
@@ -100,7 +100,7 @@ class Bench {
     need(co_await destination_.reach(TransferAdmin::commit, TransferOper::committed, [&last](const auto& row) { last = row; }), "commit");
     result["chunkWriteMs"] = write.milliseconds();
     if (last.digest != sourceDigest || last.rows != rows)
-      must<void>(failure("source and destination differ"), "commit");
+      fail("commit: source and destination differ");
 
     need(co_await source_.reach(TransferAdmin::release, TransferOper::released, ignore), "release");
     need(co_await destination_.reach(TransferAdmin::done, TransferOper::done, ignore), "done");
@@ -116,7 +116,7 @@ class Bench {
 
   Task<> fetch(std::size_t i, std::uint32_t epoch) {
     auto row = need(co_await readRow<ImageRow>(*sourceDevice_, key(i, epoch)), "chunk GET");
-    if (!row) must<void>(failure("chunk " + std::to_string(i + 1) + " is missing"), "chunk GET");
+    if (!row) fail("chunk GET: chunk " + std::to_string(i + 1) + " is missing");
     image_[i] = std::move(row->data.value);
   }
 
