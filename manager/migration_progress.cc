@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "manager/migration_progress.h"
 
+#include "manager/migration_trace.h"
+
 namespace vmmig {
 
 using namespace migration;
@@ -8,21 +10,10 @@ using namespace migration;
 namespace {
 
 std::string stateOf(const Side& side, TransferRole role) {
-  bool isSource = role == TransferRole::source;
-  switch (side.step) {
-    case SideStep::idle: return "untouched";
-    case SideStep::claiming: return "claiming";
-    case SideStep::claimed: return isSource ? "tracking" : "prepared";
-    case SideStep::working: return isSource ? "freezing" : "committing";
-    case SideStep::ready: return isSource ? "frozen" : "committed";
-    case SideStep::ending: return isSource ? "releasing" : "committed";
-    case SideStep::ended: return isSource ? "released" : "done";
-    case SideStep::aborting: return "aborting";
-    case SideStep::aborted: return "aborted";
-    case SideStep::left: return "left to its deadline";
-    case SideStep::lost: return "lost";
-  }
-  return "";
+  // To who waits, a destination is what it was until it is done.
+  if (side.step == SideStep::ending && role == TransferRole::destination) return "committed";
+  if (side.step == SideStep::left) return "left to its deadline";
+  return std::string{stepWord(side.step, role)};
 }
 
 }  // namespace

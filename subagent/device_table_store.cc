@@ -87,8 +87,7 @@ Result<DeviceTableStore::Copy> DeviceTableStore::readRows(const Vm& vm) {
   copy.made = now_();
   auto cost = copy.made - started;
   copy.goodUntil = copy.made + std::max<Clock::duration>(leastLife, lifePerCost * cost);
-  counts_[vm.uuid] = {static_cast<std::uint32_t>(copy.rows.size()),
-                      copy.made + std::max<Clock::duration>(leastLife, countLifePerCost * cost), copy.generation};
+  noteCount(vm.uuid, static_cast<std::uint32_t>(copy.rows.size()), cost);
   return copy;
 }
 
@@ -100,11 +99,13 @@ Status DeviceTableStore::countAll() {
   auto started = now_();
   auto counted = backEnd_.count(vms);
   if (!counted) return failure(counted.error());
-  auto ended = now_();
-  auto goodUntil = ended + std::max<Clock::duration>(leastLife, countLifePerCost * (ended - started));
-  for (std::size_t i = 0; i < vms.size(); ++i)
-    counts_[vms[i].uuid] = {(*counted)[i], goodUntil, registry_.generation(vms[i].uuid)};
+  auto cost = now_() - started;
+  for (std::size_t i = 0; i < vms.size(); ++i) noteCount(vms[i].uuid, (*counted)[i], cost);
   return {};
+}
+
+void DeviceTableStore::noteCount(const Uuid& vm, std::uint32_t rows, Clock::duration cost) {
+  counts_[vm] = {rows, now_() + std::max<Clock::duration>(leastLife, countLifePerCost * cost), registry_.generation(vm)};
 }
 
 void DeviceTableStore::dropLater() {

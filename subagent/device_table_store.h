@@ -44,6 +44,7 @@ class DeviceTableStore final : public RowStore {
   Result<const Copy*> copyOf(const Vm& vm);
   Result<Copy> readRows(const Vm& vm);
   Status countAll();
+  void noteCount(const Uuid& vm, std::uint32_t rows, Clock::duration cost);
   const VmRow* tracked(const Uuid& vm) const;
   void dropLater();
 

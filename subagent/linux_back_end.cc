@@ -7,7 +7,6 @@
 #include "common/log.h"
 #include "subagent/linux_acl_table.h"
 #include "subagent/linux_block.h"
-#include "subagent/linux_conntrack_table.h"
 #include "subagent/linux_counter_table.h"
 #include "subagent/linux_dhcp_binding_table.h"
 #include "subagent/linux_exchanged_table.h"
@@ -15,6 +14,7 @@
 #include "subagent/linux_flow_table.h"
 #include "subagent/linux_multicast_table.h"
 #include "subagent/linux_policy_table.h"
+#include "subagent/linux_tcp_conn_table.h"
 
 namespace vmmig {
 

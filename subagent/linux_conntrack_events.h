@@ -45,8 +45,8 @@ class ConntrackEvents {
   };
 
   /// With a loop, events are taken as they come, so that the kernel's buffer does not fill; without, only by drain().
-  explicit ConntrackEvents(
-      EventLoop* loop, std::function<bool()> waitForPackets = [] { return waitForPacketsUnderWay(nullptr); })
+  /// `waitForPackets`: as waitForPacketsUnderWay().
+  ConntrackEvents(EventLoop* loop, std::function<bool()> waitForPackets)
       : loop_(loop), waitForPackets_(std::move(waitForPackets)) {}
   ConntrackEvents(const ConntrackEvents&) = delete;
   ConntrackEvents& operator=(const ConntrackEvents&) = delete;

@@ -26,8 +26,6 @@ LinuxFlowTable::Parse LinuxFlowTable::parser(const Vm& vm) {
   return [vm](const nlmsghdr* message) { return flowFromMessage(message, vm); };
 }
 
-// The kernel can pick out one protocol, and not leave out one; a dump for each protocol that may be there costs more than TCP's
-// entries in one.
 Status LinuxFlowTable::checkRow(const Vm& vm, const FlowRow& row) const {
   if (row.uuid != vm.uuid)
     return failure(SnmpStatus::inconsistentName, "vmMigVmUuid of " + describe(vm, row) + " is another VM's");

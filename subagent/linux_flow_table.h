@@ -19,6 +19,8 @@ class LinuxFlowTable final : public LinuxConntrackTable<FlowRow> {
 
  private:
   Parse parser(const Vm& vm) override;
+  // The kernel can pick out one protocol, and not leave out one; a dump for each protocol that may be there costs more than TCP's
+  // entries in one.
   std::uint8_t protocol() const override { return 0; }
   Status checkRow(const Vm& vm, const FlowRow& row) const override;
   void putNew(nlmsghdr* message, const FlowRow& row) override;

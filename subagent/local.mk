@@ -45,7 +45,7 @@ libsubagent_a_SOURCES += \
   subagent/linux_conntrack_cursor.cc subagent/linux_conntrack_cursor.h \
   subagent/linux_conntrack_events.cc subagent/linux_conntrack_events.h \
   subagent/linux_conntrack_follower.cc subagent/linux_conntrack_follower.h \
-  subagent/linux_conntrack_table.cc subagent/linux_conntrack_table.h \
+  subagent/linux_conntrack_table.cc subagent/linux_conntrack_table.h subagent/linux_tcp_conn_table.cc subagent/linux_tcp_conn_table.h \
   subagent/linux_exchanged_table.cc subagent/linux_exchanged_table.h \
   subagent/linux_netlink.cc subagent/linux_netlink.h \
   subagent/linux_nft.cc subagent/linux_nft.h subagent/linux_nft_transaction.cc \

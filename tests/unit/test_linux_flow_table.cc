@@ -8,6 +8,7 @@
 
 #include "mibs/image.h"
 #include "subagent/linux_back_end.h"
+#include "subagent/linux_sysctl.h"
 #include "subagent/name_map.h"
 #include "tests/unit/back_end_contract_rows.h"
 #include "tests/unit/firewall_lab.h"
