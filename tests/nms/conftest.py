@@ -104,3 +104,11 @@ def packs(tmp_path_factory):
     for pack in PACKS:
         run_nms(pack, "--output", top / pack)
     return {pack: top / pack for pack in PACKS}
+
+
+@pytest.fixture(scope="module")
+def site():
+    """A migration under way, for the tests of a file."""
+    from watched import watched_site  # it needs a lab, which not every test here does
+    with watched_site() as made:
+        yield made

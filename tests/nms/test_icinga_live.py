@@ -11,7 +11,7 @@ pytest_plugins = ["lab.pytest_plugin"]
 from conftest import BUILD, run_nms  # noqa: E402
 from lab.netns import wait_until  # noqa: E402
 from lab.topology import ADDRESSES, VM_NAME, VM_UUID  # noqa: E402
-from watched import PATIENCE, handled_by, start_receiver, watched_site  # noqa: E402
+from watched import PATIENCE, handled_by, start_receiver  # noqa: E402
 
 HOSTS = ("fw-a", "fw-b", "host-a", "host-b")
 PASSIVE = "vmmig notifications"
@@ -43,12 +43,6 @@ object Host "{name}" {{
   vars.vmmig_snmp_conf = "{client}"
 }}
 """
-
-
-@pytest.fixture(scope="module")
-def site():
-    with watched_site() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from lab.netns import wait_until  # noqa: E402
 from lab.snmpd import USERS  # noqa: E402
 from lab.topology import ADDRESSES, DEVICES, VM_NAME, VM_UUID  # noqa: E402
 from lab.vmmig import OPER_STATUS, PHASE, VM_INDEX  # noqa: E402
-from watched import MOVING, PATIENCE, watched_site  # noqa: E402
+from watched import MOVING, PATIENCE  # noqa: E402
 
 EXPORTER, PROMETHEUS = 9116, 9090  # in a namespace of their own
 HELD, RELEASED = 2, 3
@@ -29,12 +29,6 @@ WRONG = {  # a module of snmp_exporter: what is replaced, by what, and what it s
     "vmmig_wrong_enumeration": ("\"tcpConn\"", "\"udpConn\"", {"vmMigCapabilities"}),
     "vmmig_wrong_index": ("fixed_size: 16", "fixed_size: 15", None),
 }
-
-
-@pytest.fixture(scope="module")
-def site():
-    with watched_site() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from conftest import run_nms  # noqa: E402
 from lab.netns import wait_until  # noqa: E402
 from lab.snmpd import NMS_ENGINE_ID, NMS_SECONDS  # noqa: E402
 from lab.topology import ADDRESSES, VM_UUID  # noqa: E402
-from watched import PATIENCE, handled_by, start_receiver, watched_site  # noqa: E402
+from watched import PATIENCE, handled_by, start_receiver  # noqa: E402
 
 SLOW_SECONDS = NMS_SECONDS + 1  # snmpd does not wait so long for an acknowledgement
 
@@ -34,12 +34,6 @@ snmptt_conf_files = <<END
 {conf}
 END
 """
-
-
-@pytest.fixture(scope="module")
-def site():
-    with watched_site() as made:
-        yield made
 
 
 @pytest.fixture

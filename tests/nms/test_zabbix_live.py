@@ -16,7 +16,7 @@ from lab.snmpd import USERS  # noqa: E402
 from lab.topology import ADDRESSES, VM_UUID  # noqa: E402
 from lab.vmmig import OPER_STATUS, PHASE, VM_INDEX  # noqa: E402
 from lab.zabbix import Zabbix  # noqa: E402
-from watched import MOVING, PATIENCE, handled_by, start_receiver, watched_site  # noqa: E402
+from watched import MOVING, PATIENCE, handled_by, start_receiver  # noqa: E402
 
 TEMPLATE = "VM-MIGRATION-MIB by SNMP"
 NOT_POLLED = {"OctetString", "VmMigMacAddresses", "Bits"}
@@ -28,12 +28,6 @@ def numbered(states):
 
 
 OPER_STATUS, PHASE = numbered(OPER_STATUS), numbered(PHASE)
-
-
-@pytest.fixture(scope="module")
-def site():
-    with watched_site() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
