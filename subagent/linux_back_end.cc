@@ -50,7 +50,7 @@ class LinuxBackEnd final : public BackEnd {
   void addDhcpBindings();
   ConntrackDevice conntrack();
   std::function<bool()> waitForPackets() {
-    return [this] { return waitForPacketsUnderWay(tcpConns_.tun()); };
+    return [this] { return waitForPacketsUnderWay(tcpConns_.tap()); };
   }
   CheckRow checkConntrack();
   CheckRow checkStrictness();
@@ -84,7 +84,7 @@ LinuxBackEnd::LinuxBackEnd(LinuxOptions options)
       block_(events_, translatedInboundOf, waitForPackets()),
       // Masters ahead of what is expected behind them.
       tables_{&tcpConns_, &flows_, &expectations_} {
-  if (const auto* tun = tcpConns_.tun()) events_.disregard(tun->index());
+  if (const auto* tap = tcpConns_.tap()) events_.disregard(tap->index());
   // 2 (the default) lets entries that began while nobody listened end without a word.
   if (conntrackSysctl("events") == 2u) setConntrackSysctl("events", 1);
   // Now: the first base chain of a hook takes the kernel up to 100 ms, which a stopped VM should not wait for.

@@ -22,7 +22,8 @@ namespace {
 // -350: behind the defragmentation (-400), ahead of raw (-300) and of connection tracking (-200). What a translation turns
 // towards the VM only later is stopped in `forward`, before a new entry is confirmed. Neighbour discovery is never tracked and
 // goes on, so that the VM is reachable at once after the block. The chain `labels` is never reached; that a rule uses labels
-// makes the kernel keep them for entries that are created here.
+// makes the kernel keep them for entries that are created here. vmmig*: vmmigd's own device, where LinuxTcpPriming's segments come
+// in by thousands.
 constexpr const char* tableText = R"(
 table inet vmmig {
   flags owner;
@@ -47,7 +48,7 @@ table inet vmmig {
     meta l4proto . ip saddr . ip daddr @portless4 drop
     meta l4proto . ip6 saddr . ip6 daddr @portless6 drop
   }
-  chain prerouting { type filter hook prerouting priority -350; jump stop; }
+  chain prerouting { type filter hook prerouting priority -350; iifname "vmmig*" accept; jump stop; }
   chain output { type filter hook output priority -350; jump stop; }
   chain forward { type filter hook forward priority -350; jump stop; }
   chain labels { ct label set 127; }

@@ -29,8 +29,8 @@ constexpr int receivesPerTurn = 16;
 
 }  // namespace
 
-bool waitForPacketsUnderWay(LinuxTun* tun) {
-  return (tun && tun->waitForPackets()) || syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
+bool waitForPacketsUnderWay(LinuxTap* tap) {
+  return (tap && tap->waitForPackets()) || syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
 }
 
 Status ConntrackEvents::open() {

@@ -15,14 +15,14 @@
 
 #include "common/event_loop.h"
 #include "subagent/linux_changed_connections.h"
-#include "subagent/linux_tun.h"
+#include "subagent/linux_tap.h"
 #include "subagent/tcp_conn_tuples.h"
 
 namespace vmmig {
 
 /// A packet that was behind a netfilter hook when something was hung there is through when every CPU has left its read-side
-/// critical section. Takes the kernel 8 to 16 ms, with a TUN device less than one; false: it cannot be waited for.
-bool waitForPacketsUnderWay(LinuxTun* tun);
+/// critical section. Takes the kernel 8 to 16 ms, with a TAP device less than one; false: it cannot be waited for.
+bool waitForPacketsUnderWay(LinuxTap* tap);
 
 /// Names an entry.
 struct ConntrackEntry {

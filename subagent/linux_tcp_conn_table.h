@@ -21,7 +21,7 @@ class LinuxTcpConnTable final : public LinuxConntrackTable<TcpConnRow> {
   bool readsWindows() const { return windows_.has_value(); }
   bool writesWindows() const { return windows_ && priming_; }
   /// Where this table's own segments come in, if there are any.
-  LinuxTun* tun() { return priming_ ? &priming_->tun() : nullptr; }
+  LinuxTap* tap() { return priming_ ? &priming_->tap() : nullptr; }
   std::vector<CheckRow> checks() override;
 
  private:

@@ -23,28 +23,29 @@ std::string tableText(const std::string& interface) {
          "}\n";
 }
 
+void append(std::vector<std::string>& packets, const std::vector<TcpSegment>& segments) {
+  for (const auto& segment : segments) packets.push_back(packetOf(segment));
+}
+
 }  // namespace
 
 Result<LinuxTcpPriming> LinuxTcpPriming::open() {
   auto nft = Nft::open();
   if (!nft) return failure(nft.error());
-  auto tun = LinuxTun::open("vmmig%d");
-  if (!tun) return failure(tun.error());
+  auto tap = LinuxTap::open("vmmig%d");
+  if (!tap) return failure(tap.error());
+  auto packets = LinuxIncomingPackets::open(*tap);
+  if (!packets) return failure(packets.error());
   auto owner = std::make_unique<Nft>(std::move(*nft));
-  if (auto fault = owner->run(tableText(tun->name())))
+  if (auto fault = owner->run(tableText(tap->name())))
     return failure("the table that keeps priming packets from going on cannot be made: " + fault->text);
-  return LinuxTcpPriming{std::move(owner), std::move(*tun)};
-}
-
-Status LinuxTcpPriming::write(std::span<const TcpSegment> segments) {
-  for (const auto& segment : segments)
-    if (auto written = tun_.write(packetOf(segment)); !written) return written;
-  return {};
+  return LinuxTcpPriming{std::move(owner), std::move(*tap), std::move(*packets)};
 }
 
 Result<std::vector<bool>> LinuxTcpPriming::prime(std::span<const TcpConnRow> rows, LinuxTcpWindows& windows) {
-  for (const auto& row : rows)
-    if (auto written = write(primingOf(row)); !written) return failure(written.error());
+  std::vector<std::string> packets;
+  for (const auto& row : rows) append(packets, primingOf(row));
+  if (auto received = packets_.receive(packets); !received) return failure(received.error());
   std::vector<TcpConnRow> now{rows.begin(), rows.end()};
   if (auto read = windows.read(now); !read) return failure(read.error());
   std::vector<bool> result;
@@ -55,8 +56,9 @@ Result<std::vector<bool>> LinuxTcpPriming::prime(std::span<const TcpConnRow> row
 Result<std::vector<LinuxTcpPriming::Primed>> LinuxTcpPriming::primeAgain(std::span<TcpConnRow> rows, LinuxTcpWindows& windows) {
   std::vector<TcpConnRow> now{rows.begin(), rows.end()};
   if (auto read = windows.read(now); !read) return failure(read.error());
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    if (auto written = write(primingFrom(now[i], rows[i])); !written) return failure(written.error());
+  std::vector<std::string> packets;
+  for (std::size_t i = 0; i < rows.size(); ++i) append(packets, primingFrom(now[i], rows[i]));
+  if (auto received = packets_.receive(packets); !received) return failure(received.error());
   auto seen = windows.look(now);
   if (!seen) return failure(seen.error());
   std::vector<Primed> result(rows.size());

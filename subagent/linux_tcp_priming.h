@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Gives connections that were made by ctnetlink, which carries no windows, those that their rows tell: by a packet or two of each
-// end that connection tracking sees, and nobody else. They come in at a TUN device of vmmigd's own and are dropped right behind
+// end that connection tracking sees, and nobody else. They come in at a TAP device of vmmigd's own and are dropped right behind
 // connection tracking.
 #pragma once
 
@@ -8,9 +8,10 @@
 #include <optional>
 #include <span>
 
+#include "subagent/linux_incoming_packets.h"
 #include "subagent/linux_nft.h"
+#include "subagent/linux_tap.h"
 #include "subagent/linux_tcp_windows.h"
-#include "subagent/linux_tun.h"
 #include "subagent/tcp_segment.h"
 
 namespace vmmig {
@@ -28,13 +29,14 @@ class LinuxTcpPriming {
   using Primed = std::optional<LinuxTcpWindows::Seen>;
   Result<std::vector<Primed>> primeAgain(std::span<TcpConnRow> rows, LinuxTcpWindows& windows);
   /// Where the segments come in.
-  LinuxTun& tun() { return tun_; }
+  LinuxTap& tap() { return tap_; }
 
  private:
-  LinuxTcpPriming(std::unique_ptr<Nft> nft, LinuxTun tun) : nft_(std::move(nft)), tun_(std::move(tun)) {}
-  Status write(std::span<const TcpSegment> segments);
+  LinuxTcpPriming(std::unique_ptr<Nft> nft, LinuxTap tap, LinuxIncomingPackets packets)
+      : nft_(std::move(nft)), tap_(std::move(tap)), packets_(std::move(packets)) {}
   std::unique_ptr<Nft> nft_;  // owns the table that drops
-  LinuxTun tun_;
+  LinuxTap tap_;
+  LinuxIncomingPackets packets_;
 };
 
 }  // namespace vmmig

@@ -60,35 +60,32 @@ libsubagent_a_SOURCES += \
   subagent/rule_text.cc subagent/rule_text.h \
   subagent/tcp_conn_tuples.cc subagent/tcp_conn_tuples.h
 
-# Sequence numbers and windows of TCP. bpftool makes a header of the compiled program, for libbpf.
-libsubagent_a_SOURCES += \
-  subagent/bpf/tcp_windows.h \
-  subagent/linux_tcp_priming.cc subagent/linux_tcp_priming.h \
-  subagent/linux_tcp_windows.cc subagent/linux_tcp_windows.h \
-  subagent/linux_tun.cc subagent/linux_tun.h \
-  subagent/tcp_segment.cc subagent/tcp_segment.h
-EXTRA_DIST += subagent/bpf/tcp_windows.bpf.c
-BUILT_SOURCES += subagent/bpf/tcp_windows.skel.h
-CLEANFILES += subagent/bpf/tcp_windows.skel.h subagent/bpf/tcp_windows.bpf.o
-subagent/bpf/tcp_windows.bpf.o: subagent/bpf/tcp_windows.bpf.c subagent/bpf/tcp_windows.h
-	$(AM_V_GEN)$(MKDIR_P) subagent/bpf && $(CLANG) $(BPF_CFLAGS) -I$(top_srcdir) -c -o $@ $(top_srcdir)/subagent/bpf/tcp_windows.bpf.c
-subagent/bpf/tcp_windows.skel.h: subagent/bpf/tcp_windows.bpf.o
-	$(AM_V_GEN)$(BPFTOOL) gen skeleton subagent/bpf/tcp_windows.bpf.o name tcp_windows > $@.new && mv $@.new $@
-# BUILT_SOURCES holds for all, check and install only.
+# BPF programs. bpftool makes a header of each compiled one, for libbpf. BUILT_SOURCES holds for all, check and install only, hence
+# the objects' own lines.
+bpf_stems = subagent/bpf/changed_connections subagent/bpf/incoming_packets subagent/bpf/tcp_windows
+bpf_skeletons = $(bpf_stems:=.skel.h)
+libsubagent_a_SOURCES += subagent/bpf/changed_connections.h subagent/bpf/incoming_packets.h subagent/bpf/tcp_windows.h
+EXTRA_DIST += $(bpf_stems:=.bpf.c)
+BUILT_SOURCES += $(bpf_skeletons)
+CLEANFILES += $(bpf_skeletons) $(bpf_stems:=.bpf.o)
+%.bpf.o: %.bpf.c %.h
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(CLANG) $(BPF_CFLAGS) -I$(top_srcdir) -c -o $@ $<
+%.skel.h: %.bpf.o
+	$(AM_V_GEN)$(BPFTOOL) gen skeleton $< name $(notdir $*) > $@.new && mv $@.new $@
+subagent/linux_changed_connections.$(OBJEXT): subagent/bpf/changed_connections.skel.h
+subagent/linux_incoming_packets.$(OBJEXT): subagent/bpf/incoming_packets.skel.h
 subagent/linux_tcp_windows.$(OBJEXT): subagent/bpf/tcp_windows.skel.h
 
-# Which connections' packets were seen.
+# Sequence numbers and windows of TCP.
 libsubagent_a_SOURCES += \
-  subagent/bpf/changed_connections.h \
-  subagent/linux_changed_connections.cc subagent/linux_changed_connections.h
-EXTRA_DIST += subagent/bpf/changed_connections.bpf.c
-BUILT_SOURCES += subagent/bpf/changed_connections.skel.h
-CLEANFILES += subagent/bpf/changed_connections.skel.h subagent/bpf/changed_connections.bpf.o
-subagent/bpf/changed_connections.bpf.o: subagent/bpf/changed_connections.bpf.c subagent/bpf/changed_connections.h
-	$(AM_V_GEN)$(MKDIR_P) subagent/bpf && $(CLANG) $(BPF_CFLAGS) -I$(top_srcdir) -c -o $@ $(top_srcdir)/subagent/bpf/changed_connections.bpf.c
-subagent/bpf/changed_connections.skel.h: subagent/bpf/changed_connections.bpf.o
-	$(AM_V_GEN)$(BPFTOOL) gen skeleton subagent/bpf/changed_connections.bpf.o name changed_connections > $@.new && mv $@.new $@
-subagent/linux_changed_connections.$(OBJEXT): subagent/bpf/changed_connections.skel.h
+  subagent/linux_incoming_packets.cc subagent/linux_incoming_packets.h \
+  subagent/linux_tcp_priming.cc subagent/linux_tcp_priming.h \
+  subagent/linux_tcp_windows.cc subagent/linux_tcp_windows.h \
+  subagent/linux_tap.cc subagent/linux_tap.h \
+  subagent/tcp_segment.cc subagent/tcp_segment.h
+
+# Which connections' packets were seen.
+libsubagent_a_SOURCES += subagent/linux_changed_connections.cc subagent/linux_changed_connections.h
 
 # Transfers.
 libsubagent_a_SOURCES += \

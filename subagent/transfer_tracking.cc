@@ -110,6 +110,10 @@ Task<Status> SourceTransfer::tellChanges(unsigned work, Followed& followed) {
     for (const auto& key : gone) log_->remove(key);
     isMore = *more;
     if (!isMore) break;
+    // In the stop the manager fetches what there is while this goes on.
+    if (row_.operStatus == TransferOper::freezing)
+      if (auto flushed = log_->flush(); !flushed) co_return flushed;
+    showImage();
     co_await nextTurn(loop());
     if (!isCurrent(work)) co_return Status{};
   }

@@ -209,6 +209,7 @@ EXTRA_DIST += $(system_tests) \
   tests/lab/lldp.py \
   tests/lab/many.py \
   tests/lab/netns.py \
+  tests/lab/newer_exporter.py \
   tests/lab/ports.py \
   tests/lab/privilege.py \
   tests/lab/probe.py \
@@ -340,7 +341,7 @@ tests_unit_test_linux_policy_table_LDADD = $(back_end_ldadd)
 tests_unit_test_linux_follow_SOURCES = tests/unit/test_linux_follow.cc tests/unit/back_end_contract_rows.h \
   tests/unit/firewall_lab.h tests/unit/network_namespace.h
 tests_unit_test_linux_follow_LDADD = $(back_end_ldadd)
-tests_unit_test_linux_tcp_windows_SOURCES = tests/unit/test_linux_tcp_windows.cc tests/unit/back_end_contract_rows.h \
+tests_unit_test_linux_tcp_windows_SOURCES = tests/unit/test_linux_tcp_windows.cc tests/unit/test_linux_incoming_packets.cc tests/unit/back_end_contract_rows.h \
   tests/unit/firewall_lab.h tests/unit/network_namespace.h
 tests_unit_test_linux_tcp_windows_LDADD = $(back_end_ldadd)
 tests_unit_test_memory_table_SOURCES = tests/unit/test_memory_table.cc
@@ -356,23 +357,27 @@ tests_unit_test_table_contract_SOURCES = tests/unit/test_table_contract.cc tests
 tests_unit_test_table_contract_LDADD = $(back_end_ldadd)
 
 # Packs for network management systems, and the plugin.
-nms_tests = tests/nms/test_handlers.py tests/nms/test_icinga.py tests/nms/test_icinga_live.py tests/nms/test_packs.py \
+nms_tests = tests/nms/test_handlers.py tests/nms/test_icinga.py tests/nms/test_icinga_live.py tests/nms/test_nagios.py \
+  tests/nms/test_making_packs.py tests/nms/test_packs.py tests/nms/test_packs_not_run.py \
   tests/nms/test_prometheus.py tests/nms/test_prometheus_live.py tests/nms/test_traps.py tests/nms/test_traps_live.py \
   tests/nms/test_zabbix.py tests/nms/test_zabbix_live.py
 check_PROGRAMS += tests/unit/test_nms tests/unit/test_check_plugin
 TESTS += tests/unit/test_nms tests/unit/test_check_plugin tests/agentx/test_check_vmmig.py $(nms_tests)
-EXTRA_DIST += tests/agentx/test_check_vmmig.py tests/nms/conftest.py tests/nms/watched.py $(nms_tests)
+EXTRA_DIST += tests/agentx/test_check_vmmig.py tests/nms/conftest.py tests/nms/icinga_daemon.py tests/nms/watched.py \
+  tests/nms/zabbix_template.py $(nms_tests)
 tests_unit_test_nms_SOURCES = tests/unit/test_nms.cc tests/unit/source_dir.h
 tests_unit_test_nms_LDADD = $(manager_ldadd)
 tests_unit_test_check_plugin_SOURCES = tests/unit/test_check_plugin.cc
 tests_unit_test_check_plugin_LDADD = $(manager_ldadd)
 
 # Packages, and what they bring along. STAGE_TESTS need something built or made ahead: they run only when they are named.
-STAGE_TESTS = tests/packages/test_packages.py
+STAGE_TESTS = tests/packages/test_packages.py tests/packages/test_running.py
+# They have one chroot to begin with, and one tree to pack again.
+tests/packages/test_running.log: tests/packages/test_packages.log
 TESTS += tests/packages/test_completion.py
-EXTRA_DIST += tests/packages/test_completion.py tests/packages/test_packages.py tests/packages/conftest.py tests/lab/booted.py tests/lab/chroot.py tests/lab/unit.py
+EXTRA_DIST += tests/packages/test_completion.py $(STAGE_TESTS) tests/packages/conftest.py tests/lab/booted.py tests/lab/chroot.py tests/lab/unit.py
 
-# Documents: what they say is run, and compared with the module.
-doc_tests = tests/docs/test_docs.py tests/docs/test_mib.py
+# Documents and man pages: what they say is run, and compared with the module.
+doc_tests = tests/docs/test_docs.py tests/docs/test_man.py tests/docs/test_mib.py
 TESTS += $(doc_tests)
 EXTRA_DIST += $(doc_tests) tests/lab/documents.py tests/lab/image_reader.py tests/lab/module_text.py

@@ -13,7 +13,6 @@
 #include <thread>
 
 #include "subagent/linux_back_end.h"
-#include "subagent/linux_tun.h"
 #include "subagent/tcp_segment.h"
 #include "tests/unit/back_end_contract_rows.h"
 #include "tests/unit/firewall_lab.h"
@@ -254,29 +253,6 @@ TEST(Look, TakesMoreRowsThanFitInOneRun) {
   ASSERT_TRUE(seen) << seen.error().text;
   ASSERT_EQ(seen->size(), rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(seen->at(i).exists, i % 3 == 0) << i;
-}
-
-TEST(Tun, WaitsForPacketsWhileOthersComeIn) {
-  NetworkNamespace place;
-  place.enter();
-  auto tun = LinuxTun::open("waits%d");
-  ASSERT_TRUE(tun) << tun.error().text;
-  EXPECT_EQ(tun->index(), if_nametoindex(tun->name().c_str()));
-  TcpSegment segment{{{InetAddress::v4("\x0a\0\0\1"), 1}, {InetAddress::v4("\x0a\0\0\2"), 2}}, 1, 1, 1, 0};
-  auto packet = packetOf(segment);
-  std::atomic<bool> isOver = false;
-  // In the same namespace: a thread begins with that of the one which started it.
-  std::thread waiting{[&] {
-    for (int i = 0; i < 50; ++i) EXPECT_TRUE(tun->waitForPackets());
-    isOver = true;
-  }};
-  long written = 0;
-  for (; !isOver || written == 0; ++written) EXPECT_TRUE(tun->write(packet));
-  waiting.join();
-  auto line = outputOf("grep -w " + tun->name() + ": /proc/net/dev");
-  long octets = 0, packets = 0;
-  std::sscanf(line.c_str() + line.find(':') + 1, "%ld %ld", &octets, &packets);
-  EXPECT_EQ(packets, written) << "none is lost meanwhile";
 }
 
 INSTANTIATE_TEST_SUITE_P(Linux, Windows, testing::ValuesIn(paths), [](const auto& each) { return each.param.name; });

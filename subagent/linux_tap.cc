@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "subagent/linux_tun.h"
+#include "subagent/linux_tap.h"
 
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -25,28 +25,28 @@ ifreq requestFor(const std::string& name) {
 
 }  // namespace
 
-Result<UniqueFd> LinuxTun::openQueue(std::string& name) {
+Result<UniqueFd> LinuxTap::openQueue(std::string& name) {
   UniqueFd fd{::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
   if (!fd) return failure("/dev/net/tun cannot be opened: " + errnoText(errno));
   auto request = requestFor(name);
-  request.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_MULTI_QUEUE;
-  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return failure("no TUN device can be made: " + errnoText(errno));
+  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE;
+  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return failure("no TAP device can be made: " + errnoText(errno));
   name = request.ifr_name;
   return fd;
 }
 
-Result<LinuxTun> LinuxTun::open(std::string name) {
+Result<LinuxTap> LinuxTap::open(std::string name) {
   auto fd = openQueue(name);
   if (!fd) return failure(fd.error());
   auto spare = openQueue(name);
   if (!spare) return failure(spare.error());
-  LinuxTun tun{std::move(*fd), std::move(name)};
-  tun.spare_ = std::move(*spare);
-  if (auto started = tun.start(); !started) return failure(started.error());
-  return tun;
+  LinuxTap tap{std::move(*fd), std::move(name)};
+  tap.spare_ = std::move(*spare);
+  if (auto started = tap.start(); !started) return failure(started.error());
+  return tap;
 }
 
-bool LinuxTun::waitForPackets() {
+bool LinuxTap::waitForPackets() {
   auto request = requestFor(name_);
   request.ifr_flags = IFF_DETACH_QUEUE;
   if (::ioctl(spare_.get(), TUNSETQUEUE, &request) != 0) return false;
@@ -55,7 +55,7 @@ bool LinuxTun::waitForPackets() {
   return true;
 }
 
-Status LinuxTun::start() {
+Status LinuxTap::start() {
   // Else the kernel gives it an address, and asks routers. Without IPv6 there is no such file.
   std::ofstream{"/proc/sys/net/ipv6/conf/" + name_ + "/addr_gen_mode"} << 1;
   UniqueFd socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
@@ -64,12 +64,10 @@ Status LinuxTun::start() {
   if (!socket || ::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0)
     return failure("interface " + name_ + " cannot be set up: " + errnoText(errno));
   index_ = if_nametoindex(name_.c_str());
+  if (::ioctl(socket.get(), SIOCGIFHWADDR, &request) != 0)
+    return failure("interface " + name_ + " tells no MAC address: " + errnoText(errno));
+  std::memcpy(macAddress_.data(), request.ifr_hwaddr.sa_data, macAddress_.size());
   return {};
-}
-
-Status LinuxTun::write(std::span<const char> packet) {
-  if (::write(fd_.get(), packet.data(), packet.size()) == static_cast<ssize_t>(packet.size())) return {};
-  return failure("interface " + name_ + " does not take a packet: " + errnoText(errno));
 }
 
 }  // namespace vmmig
