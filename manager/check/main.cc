@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // check_vmmig(8): a plugin for Nagios, Icinga and their like. A program of its own, and not a script over Net-SNMP's commands:
 // rows and labels come from the same descriptions as in vmmig, and no passphrase is in an argument that ps(1) shows.
+#include <unistd.h>
+
 #include <boost/program_options.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <sstream>
 
@@ -31,7 +35,8 @@ po::options_description options() {
       "recent", po::value<int>()->value_name("SECONDS")->default_value(3600), "how long a failure counts")(
       "user,u", text("USER"), "SNMPv3 user")("level,l", text("LEVEL"), "authPriv, authNoPriv or noAuthNoPriv")(
       "snmp-conf", text("DIRECTORY"), "where snmp.conf is, with passphrases and defaults")(
-      "verbose,v", "accepted: it always says all it knows")("help,h", "this text")("version,V", "the version");
+      "verbose,v", po::value<std::vector<std::string>>()->zero_tokens(), "accepted, also -vvv: it always says all it knows")(
+      "help,h", "this text")("version,V", "the version");
   return all;
 }
 
@@ -86,6 +91,15 @@ Status setMode(const po::variables_map& values, Plan& plan) {
   return {};
 }
 
+/// Net-SNMP passes over what it cannot read, and then misses a user: as whom the monitoring system runs this is what to look at.
+Status readConfiguration(const std::string& directory) {
+  auto path = directory + "/snmp.conf";
+  if (::access(path.c_str(), R_OK) != 0)
+    return failure("--snmp-conf: " + path + " cannot be read (" + std::strerror(errno) + ") by the user who runs check_vmmig");
+  ::setenv("SNMPCONFPATH", directory.c_str(), 1);
+  return {};
+}
+
 Result<Plan> planOf(const po::variables_map& values) {
   Plan plan;
   if (!values.count("hostname")) return failure("-H is missing: which agent?");
@@ -101,7 +115,8 @@ Result<Plan> planOf(const po::variables_map& values) {
   // One try less than the timeout has room for: its end is told by us, in time.
   plan.session.timeoutSeconds = std::to_string(std::max(1, timeout / 2));
   plan.session.retries = "1";
-  if (values.count("snmp-conf")) ::setenv("SNMPCONFPATH", values["snmp-conf"].as<std::string>().c_str(), 1);
+  if (values.count("snmp-conf"))
+    if (auto status = readConfiguration(values["snmp-conf"].as<std::string>()); !status) return failure(status.error());
   return plan;
 }
 

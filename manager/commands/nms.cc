@@ -65,6 +65,7 @@ ExitCode make(const Invocation& invocation, const nms::Model& model) {
   if (!pack) return complain(ExitCode::usage, "there is no pack \"" + invocation.arguments[0] + "\"; there are " + names());
   auto files = pack->generate(model);
   std::filesystem::path directory = invocation.has("output") ? invocation.text("output") : std::string{pack->name};
+  if (directory.empty()) return complain(ExitCode::usage, "--output names no directory");
   if (auto status = write(directory, files); !status) return complain(ExitCode::usage, status.error().text);
   for (const auto& file : files) std::cout << (directory / file.name).string() << "  ->  " << file.place << '\n';
   return ExitCode::ok;

@@ -51,13 +51,23 @@ template Service "vmmig" {
 )";
 }
 
+/// "vars.vmmig_warning = ...", that of the host first, so that an operator changes no generated file.
+std::string threshold(std::string_view mode, std::string_view what, std::string_view range) {
+  if (mode == "health") return "";  // the device decides how it is
+  auto mine = "host.vars.vmmig_" + std::string{mode} + "_" + std::string{what};
+  auto set = [&](const std::string& value) { return "vars.vmmig_" + std::string{what} + " = " + value; };
+  if (range.empty()) return "  if (" + mine + ") {\n    " + set(mine) + "\n  }\n";
+  return "  " + set(mine + " || \"" + std::string{range} + "\"") + "\n";
+}
+
 std::string icingaServices(const Model& model) {
-  auto text = heading(model, "// ", "Icinga 2: services of every host with vars.vmmig = true.");
+  auto text = heading(model, "// ",
+                      "Icinga 2: services of every host with vars.vmmig = true. Its vars.vmmig_blocked_critical and the like are "
+                      "its thresholds.");
   for (const auto& each : checks) {
     text +=
         std::string{"\napply Service \""} + each.title + "\" {\n  import \"vmmig\"\n  vars.vmmig_mode = \"" + each.mode + "\"\n";
-    if (*each.warning) text += std::string{"  vars.vmmig_warning = \""} + each.warning + "\"\n";
-    if (*each.critical) text += std::string{"  vars.vmmig_critical = \""} + each.critical + "\"\n";
+    text += threshold(each.mode, "warning", each.warning) + threshold(each.mode, "critical", each.critical);
     text += "  assign where host.vars.vmmig\n}\n";
   }
   text +=
@@ -69,12 +79,12 @@ std::string icingaServices(const Model& model) {
   return text;
 }
 
-std::string nagiosObjects(const Model& model) {
-  auto text = heading(model, "# ", "Nagios: check_vmmig(8) and its services; use the template vmmig-device for hosts.");
-  text += R"(
+/// In a file of their own: Nagios does not start when it finds a definition twice, and Debian's package installs this one.
+std::string nagiosCommands(const Model& model) {
+  return heading(model, "# ", "Nagios: check_vmmig(8) as a command, and the template vmmig-device for hosts.") + R"(
 define command {
   command_name  check_vmmig
-  command_line  $USER1$/check_vmmig -H tcp:$HOSTADDRESS$ --snmp-conf /etc/vmmig/nms -t 10 -m $ARG1$ $ARG2$
+  command_line  $USER1$/check_vmmig -H $_HOSTVMMIG_TRANSPORT$:$HOSTADDRESS$ --snmp-conf $_HOSTVMMIG_SNMP_CONF$ -t 10 -m $ARG1$ $ARG2$
 }
 
 define command {
@@ -82,6 +92,19 @@ define command {
   command_line  /bin/echo "OK: no notification for an hour"
 }
 
+# "use vmmig-device,generic-host" in a host makes it one. Where its address is of IPv6, _VMMIG_TRANSPORT there is tcp6.
+define host {
+  name              vmmig-device
+  register          0
+  _VMMIG_TRANSPORT  tcp
+  _VMMIG_SNMP_CONF  /etc/vmmig/nms
+}
+)";
+}
+
+std::string nagiosServices(const Model& model) {
+  auto text = heading(model, "# ", "Nagios: the services of check_vmmig(8), for the hosts in the hostgroup vmmig.");
+  text += R"(
 define hostgroup {
   hostgroup_name  vmmig
   alias           Devices and hosts with VM-MIGRATION-MIB
@@ -118,7 +141,8 @@ std::string passiveHandler(const Model& model) {
          heading(model, "# ",
                  "traphandle of snmptrapd: a notification as passive result of the service \"vmmig notifications\".") +
          R"sh(# Hosts are found by VMMIG_HOSTS, a file of lines "ADDRESS HOSTNAME"; else the address is taken for the host's name.
-# The command file is that of Nagios, or of Icinga 2 with its feature "command"; who reads it not at once is not waited for.
+# The command file is that of Nagios, or of Icinga 2 with its feature "command".
+# Who does not read it at once is not waited for; vmmig-enqueue keeps what nobody has read among what failed.
 commands=${VMMIG_COMMAND_FILE:-/var/lib/nagios4/rw/nagios.cmd}
 hosts=${VMMIG_HOSTS:-/etc/vmmig/nms/hosts}
 awk ')sh" +
@@ -132,7 +156,11 @@ awk ')sh" +
   text=$(printf '%s' "$text" | tr ';|' ',!')
   line="[$now] PROCESS_SERVICE_CHECK_RESULT;${host:-$from};)sh" +
          passiveService + R"sh(;$state;$notification vm $vm: $text"
-  timeout 2 sh -c 'printf "%s\n" "$1" >> "$2"' sh "$line" "$commands" || logger -t vmmig-passive -p daemon.warning -- "$commands: $line"
+  # Nobody makes the file in the place of a daemon that does not run: it would find it, and not start.
+  if [ ! -e "$commands" ] || ! timeout 2 sh -c 'printf "%s\n" "$1" >> "$2"' sh "$line" "$commands"; then
+    logger -t vmmig-passive -p daemon.warning -- "nobody reads $commands: $line"
+    exit 1
+  fi
 done
 )sh";
 }
@@ -144,7 +172,10 @@ std::vector<PackFile> icingaPack(const Model& model) {
       {"icinga2-commands.conf", "Icinga 2: /etc/icinga2/zones.d/global-templates/ or /etc/icinga2/conf.d/",
        icingaCommands(model)},
       {"icinga2-services.conf", "Icinga 2: beside it", icingaServices(model)},
-      {"nagios-vmmig.cfg", "Nagios: a cfg_dir of nagios.cfg, such as /etc/nagios4/conf.d/", nagiosObjects(model)},
+      {"nagios-commands.cfg", "Nagios: a cfg_dir of nagios.cfg (Debian: it is there, in /etc/nagios-plugins/config/vmmig.cfg)",
+       nagiosCommands(model)},
+      {"nagios-services.cfg", "Nagios: another file there, such as /etc/nagios4/conf.d/vmmig.cfg; hosts: see its first lines",
+       nagiosServices(model)},
       {"vmmig-passive", "the receiver: in place of vmmig-trap in snmptrapd-vmmig.conf of the pack snmptrapd, mode 755",
        passiveHandler(model), true},
       accessFile(model),

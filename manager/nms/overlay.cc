@@ -34,6 +34,30 @@ Status checkAlert(const Model& model, const Alert& alert) {
   return {};
 }
 
+Status checkTable(const Model& model, const WatchedTable& watched) {
+  const auto* table = model.table(watched.table);
+  if (!table) return missing(watched.table, "a table");
+  auto isState = [&](const auto* object) { return object->kind == Kind::state; };
+  auto objects = watchedObjects(model, table);
+  if (std::none_of(objects.begin(), objects.end(), isState)) return missing("a state in each row", watched.table);
+  return checkObject(model, watched.vmName, watched.table);
+}
+
+/// A state that is named here and not in the module would be shown as if it were well.
+Status checkBadState(const Model& model, const BadState& bad) {
+  if (auto status = checkObject(model, bad.object, "a state that is not well"); !status) return status;
+  return checkLabel(*model.object(bad.object), bad.label, "a state that is not well");
+}
+
+/// The packs name each object of a notification, with its labels.
+Status checkObjects(const Model& model, const Notification& notification) {
+  for (const auto& each : notification.objects)
+    if (!model.object(each))
+      return failure(SnmpStatus::badValue, "the packs cannot show " + each + " of the notification " + notification.name +
+                                               ", which is an object of another module");
+  return {};
+}
+
 Status checkRule(const Model& model, const NotificationRule& rule) {
   const auto* notification = model.notification(rule.name);
   if (!notification) return missing(rule.name, "a notification");
@@ -80,6 +104,12 @@ bool isWatched(const Model& model, const Object& object) {
   return std::find(std::begin(forManagers), std::end(forManagers), object.name) == std::end(forManagers);
 }
 
+Severity severityOf(const Object& object, std::string_view label) {
+  for (const auto& each : badStates())
+    if (each.object == object.name && each.label == label) return each.severity;
+  return Severity::ok;
+}
+
 std::vector<const Object*> watchedObjects(const Model& model, const Table* table) {
   std::vector<const Object*> objects;
   for (const auto& each : table ? table->columns : model.scalars)
@@ -88,20 +118,22 @@ std::vector<const Object*> watchedObjects(const Model& model, const Table* table
 }
 
 Status check(const Model& model) {
-  for (const auto& each : watchedTables()) {
-    if (!model.table(each.table)) return missing(each.table, "a table");
-    if (auto status = checkObject(model, each.vmName, each.table); !status) return status;
-  }
+  for (const auto& each : watchedTables())
+    if (auto status = checkTable(model, each); !status) return status;
   for (auto each : forManagers)
     if (auto status = checkObject(model, each, "what is not watched"); !status) return status;
   for (const auto& each : alerts())
     if (auto status = checkAlert(model, each); !status) return status;
   for (const auto& each : notificationRules())
     if (auto status = checkRule(model, each); !status) return status;
+  for (const auto& each : badStates())
+    if (auto status = checkBadState(model, each); !status) return status;
   auto rules = notificationRules();
-  for (const auto& notification : model.notifications)
+  for (const auto& notification : model.notifications) {
     if (std::none_of(rules.begin(), rules.end(), [&](const auto& rule) { return rule.name == notification.name; }))
       return failure(SnmpStatus::badValue, "no severity has been decided for the notification " + notification.name);
+    if (auto status = checkObjects(model, notification); !status) return status;
+  }
   return {};
 }
 

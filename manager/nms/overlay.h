@@ -62,9 +62,17 @@ struct NotificationRule {
   std::string_view summary;
 };
 
+/// A value of an enumeration that is not as it should be; all others are.
+struct BadState {
+  std::string_view object;
+  std::string_view label;
+  Severity severity;
+};
+
 std::span<const WatchedTable> watchedTables();
 std::span<const Alert> alerts();
 std::span<const NotificationRule> notificationRules();
+std::span<const BadState> badStates();
 
 const WatchedTable* watched(const Table& table);
 const NotificationRule& ruleOf(const Notification& notification);

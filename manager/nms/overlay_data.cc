@@ -132,14 +132,8 @@ std::span<const NotificationRule> notificationRules() {
   return all;
 }
 
-Severity severityOf(const Object& object, std::string_view label) {
-  struct Bad {
-    std::string_view object;
-    std::string_view label;
-    Severity severity;
-  };
-  // What is not named here is as it should be.
-  static constexpr Bad bad[] = {
+std::span<const BadState> badStates() {
+  static constexpr BadState all[] = {
       {"vmMigHealth", "degraded", Severity::warning},
       {"vmMigHealth", "down", Severity::critical},
       {"vmMigCheckHealth", "degraded", Severity::warning},
@@ -154,9 +148,7 @@ Severity severityOf(const Object& object, std::string_view label) {
       {"vmMigPhaseHoldStatus", "cancelled", Severity::warning},
       {"vmMigPhaseHoldStatus", "expired", Severity::critical},
   };
-  for (const auto& each : bad)
-    if (each.object == object.name && each.label == label) return each.severity;
-  return Severity::ok;
+  return all;
 }
 
 }  // namespace vmmig::nms

@@ -14,6 +14,9 @@ std::string macroOf(const Alert& alert, std::string_view what) {
 }
 constexpr const char* recentMacro = "{$VMMIG.RECENT}";
 
+/// What matches in the first item's value: Zabbix cuts a value behind 20 characters, and not what a function makes of it.
+std::string whole(const std::string& pattern) { return "{{ITEM.LASTVALUE1}.regsub(\"" + pattern + "\", \"\\1\")}"; }
+
 std::string item(const Model& model, std::string_view object) {
   return std::string{"/"} + zabbixTemplate + "/" + zabbixKey(model, *model.object(object));
 }
@@ -53,7 +56,7 @@ Json triggerOf(const Model& model, const Alert& alert, const Table* table) {
   std::string title{alert.summary};
   if (table && !watched(*table)->vmName.empty()) title = "VM {#VMNAME}: " + title;
   Json trigger{{"uuid", zabbixUuid("trigger", alert.name)}, {"expression", expression}, {"name", title}};
-  if (!alert.detail.empty()) trigger["opdata"] = "{ITEM.LASTVALUE1}";
+  if (!alert.detail.empty()) trigger["opdata"] = whole("(.+)");
   trigger["priority"] = zabbixPriority(alert.severity);
   trigger["description"] = "What to do: " + std::string{alert.remedy} + ".";
   trigger["manual_close"] = "YES";
@@ -99,7 +102,7 @@ Json trapTrigger(const Model& model, const Notification& notification, const std
     trigger["correlation_tag"] = "vm";
   }
   trigger["name"] = std::string{summaryOf(rule, severity)} + " (" + notification.name + ")";
-  trigger["opdata"] = "{ITEM.LASTVALUE1}";
+  trigger["opdata"] = whole("vm=(.+)");
   trigger["priority"] = zabbixPriority(severity);
   trigger["tags"] = Json::array({scopeOf(severity)});
   if (isOfVm(model, notification)) {

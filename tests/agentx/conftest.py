@@ -45,6 +45,8 @@ defPrivType AES
 defPrivPassphrase {PRIV}
 """
 
+V4, V6 = "10.0.0.5", "fd00::5"  # of the VM
+
 # RFC 2579
 ACTIVE, NOT_IN_SERVICE, NOT_READY, CREATE_AND_GO, CREATE_AND_WAIT, DESTROY = range(1, 7)
 
@@ -186,4 +188,13 @@ def agent(rig):
 
 @pytest.fixture
 def vm():
-    return uuid.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+    """Another one for each test: many have an agent in common."""
+    return uuid.uuid4()
+
+
+@pytest.fixture
+def host(shared, vm):
+    """The agent that the tests of a file have in common; it knows one VM with an address of each family."""
+    shared.make_vm(vm, V4, V6)
+    yield shared
+    shared.set((instance("vmMigVmRowStatus", vm), "i", DESTROY))

@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """vmmigd under a stock snmpd, asked by pysnmp: that we understand Net-SNMP's commands and they us does not mean that both are right."""
 
-import uuid
-
 import pytest
 from pysnmp.proto import rfc1902
 from pysnmp.proto.api import v2c
 
-from conftest import AUTH, DESTROY, PRIV, USER, Rig, instance, oid
+from conftest import AUTH, PRIV, USER, Rig, oid
 from lab.ports import free_port
 from lab.procs import Processes
 from lab.pysnmp_peer import EXCEPTIONS, Peer
-from test_tables import V4, V6
 
 GET, NEXT, BULK, SET = v2c.GetRequestPDU, v2c.GetNextRequestPDU, v2c.GetBulkRequestPDU, v2c.SetRequestPDU
 HERE = "127.0.0.1"
@@ -27,6 +24,8 @@ view everything included .1
 view transfers included {transfers}
 group partial usm partial
 access partial "" usm authPriv exact everything transfers none
+createUser signer SHA-256 signer-authentication
+rouser signer auth
 createUser stranger SHA-256 stranger-authentication AES stranger-privacy
 """
 
@@ -104,19 +103,6 @@ def shared(tmp_path_factory):
     with Processes(str(directory)) as processes:
         yield Agent(directory, processes).begin()
         print(processes.logs())
-
-
-@pytest.fixture
-def vm():
-    return uuid.uuid4()
-
-
-@pytest.fixture
-def host(shared, vm):
-    """An agent that knows one VM with an address of each family."""
-    shared.make_vm(vm, V4, V6)
-    yield shared
-    shared.set((instance("vmMigVmRowStatus", vm), "i", DESTROY))
 
 
 def state_of(host, vm):

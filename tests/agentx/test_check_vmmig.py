@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """check_vmmig against a real vmmigd under a stock snmpd: state, performance data and exit status."""
 
+import random
 import re
 import signal
 import subprocess
@@ -127,6 +128,15 @@ def test_a_hold_that_nobody_ended_is_critical(rig, vm):
     assert "web1" in text and str(vm) in text and measures["expired"][0] == 1
 
 
+def test_an_agent_is_asked_by_ipv6(rig):
+    port = free_port()
+    rig.snmpd_more = f"agentaddress tcp6:[::1]:{port}\n"
+    rig.start_snmpd()
+    rig.start_vmmigd()
+    rig.wait_answer()
+    Plugin(rig)(agent=f"tcp6:[::1]:{port}", expect=OK)
+
+
 def test_no_vmmigd_is_critical(check, agent):
     agent.vmmigd.stop()
     assert "does vmmigd run there" in check(expect=CRITICAL)[0]
@@ -161,6 +171,32 @@ def test_a_wrong_passphrase_is_unknown(check, agent):
 def test_usage_is_unknown_and_says_what_to_type(rig, arguments):
     result = Plugin(rig).run(*arguments)
     assert result.returncode == UNKNOWN and result.stdout.startswith("VMMIG UNKNOWN - "), result.stdout
+
+
+def test_a_configuration_that_cannot_be_read_is_named(rig):
+    missing = Plugin(rig).run("-H", "tcp:127.0.0.1", "--snmp-conf", rig.directory / "nowhere")
+    assert missing.returncode == UNKNOWN and f"{rig.directory}/nowhere/snmp.conf cannot be read (No such file" in missing.stdout
+
+
+def test_more_words_are_taken_and_change_nothing(check):
+    assert check("-v", expect=OK)[0] == check("-vvv", expect=OK)[0] == check("-v", "-v", "--verbose", expect=OK)[0] == check(expect=OK)[0]
+
+
+def test_no_arguments_whatever_leave_the_form_of_a_plugin(rig):
+    """The numbers of exit that monitoring systems know, and one line that they can take apart."""
+    options = ["-H", "-m", "-w", "-c", "-t", "--recent", "-u", "-l", "--snmp-conf", "-v", "-h", "-V", "--hostname", "--no", "--", "-"]
+    values = ["tcp:127.0.0.1:1", "", "health", "clock", "holds", "vmMigVms", "vmMigClock", "-1:1", "@", "~:", "1e3", "10:", "0", "-5", "a" * 5000,
+              "%s%n", "|", "\n", "ü", "tcp:", "authPriv", "/nonexistent", "2147483647", "4294967296", "nan", "9" * 400]
+    chosen = random.Random(1)
+    for _ in range(200):
+        arguments = ["-t", "1"] if chosen.random() < 0.7 else []
+        for _ in range(chosen.randint(0, 5)):
+            arguments += [chosen.choice(options), *([chosen.choice(values)] if chosen.random() < 0.8 else [])]
+        result = Plugin(rig).run(*arguments)
+        first = result.stdout.partition("\n")[0]
+        is_help = result.returncode == OK and first.startswith("check_vmmig ")
+        assert is_help or (result.returncode in (CRITICAL, UNKNOWN) and first.startswith(f"VMMIG {WORDS[result.returncode]} - ")), (arguments, result)
+        assert first.count("|") == 0 and result.stdout.endswith("\n"), (arguments, result)
 
 
 def test_help_and_version_are_ok(rig):

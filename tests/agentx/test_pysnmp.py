@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import uuid
 import xml.etree.ElementTree as ElementTree
@@ -10,11 +11,12 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from pysnmp.proto import rfc1902
 
-from conftest import BUILD, CREATE_AND_GO, TESTS, instance, oid
+from conftest import AUTH, BUILD, CREATE_AND_GO, PRIV, TESTS, USER, V4, V6, instance, oid
 from lab.netns import wait_until
 from lab.procs import Processes
-from pysnmp_agent import BULK, MOVING, NEXT, Agent, decoded, host, numbers, shared, vm  # noqa: F401 - fixtures among them
-from test_tables import ROWS, V4, V6
+from lab.pysnmp_peer import Peer
+from pysnmp_agent import BULK, GET, MOVING, NEXT, Agent, decoded, numbers, shared  # noqa: F401 - a fixture among them
+from test_tables import ROWS
 
 
 def fill(agent, vm):
@@ -110,6 +112,40 @@ def test_beyond_everything_is_the_end_of_the_view(filled):
     for pdu, bulk in ((NEXT, ()), (BULK, (0, 3))):
         answer = filled.ask(pdu, ".2.99", bulk=bulk)
         assert answer.values and all(decoded(value) == "endOfMibView" and name == ".2.99" for name, value in answer.values)
+
+
+def test_nothing_asked_is_nothing_answered(filled):
+    for pdu, bulk in ((GET, ()), (NEXT, ()), (BULK, (0, 5))):
+        answer = filled.ask(pdu, bulk=bulk)
+        assert (answer.failed, answer.status, answer.values) == ("", "", [])
+
+
+def test_an_answer_that_is_too_big_is_told_to_be_so(filled):
+    """The first chunk alone is told: it fits."""
+    chunks = [name for name, value in filled.walk_by(NEXT, oid("vmMigImageData"))]
+    fitting = filled.ask(GET, *chunks[:1])
+    assert fitting.status == "" and fitting.values
+    size = len(bytes(fitting.values[0][1]))
+    small = Peer(USER, AUTH, PRIV, largest=max(484, size))
+    answer = filled.ask(GET, *chunks[:1] * 3, peer=small)
+    assert (answer.failed, answer.status, answer.index) == ("", "tooBig", 0)
+    few = instance("vmMigHealth", 0)
+    assert [decoded(value) for _, value in filled.ask(GET, few, peer=small).values] == [1]  # the negative control
+
+
+def test_an_agent_whose_subagent_hangs_answers_genErr(tmp_path):
+    with Processes(str(tmp_path)) as processes:
+        agent = Agent(tmp_path, processes)
+        agent.snmpd_more += "agentXTimeout 2\n"
+        agent.begin()
+        name = instance("vmMigHealth", 0)
+        agent.vmmigd.send_signal(signal.SIGSTOP)
+        try:
+            answer = agent.ask(GET, name, seconds=30)
+            assert (answer.failed, answer.status, answer.index) == ("", "genErr", 1)
+        finally:
+            agent.vmmigd.send_signal(signal.SIGCONT)
+        wait_until(lambda: agent.values(name) == [1], 60, "an answer again", step=0.2)
 
 
 def test_a_missing_object_and_a_missing_instance_are_told_apart(host, vm):

@@ -9,9 +9,10 @@ from conftest import AUTH, PRIV, USER, instance
 from lab.netns import wait_until
 from lab.procs import Processes
 from lab.pysnmp_peer import Peer
-from pysnmp_agent import GET, HERE, SET, Agent, host, shared, state_of, vm  # noqa: F401 - fixtures among them
+from pysnmp_agent import GET, HERE, SET, Agent, shared, state_of  # noqa: F401 - a fixture among them
 
-WRONG_DIGESTS, NOT_IN_TIME, UNKNOWN_USERS = (f".1.3.6.1.6.3.15.1.1.{number}.0" for number in (5, 2, 3))
+# RFC 3414
+UNSUPPORTED_LEVELS, NOT_IN_TIME, UNKNOWN_USERS, UNKNOWN_ENGINES, WRONG_DIGESTS = (f".1.3.6.1.6.3.15.1.1.{number}.0" for number in range(1, 6))
 UNKNOWN_CONTEXTS = ".1.3.6.1.6.3.12.1.5.0"
 
 
@@ -41,10 +42,28 @@ def test_who_is_nobody_or_has_a_wrong_key_is_reported(host, vm):
     assert host.ask(GET, name, peer=Peer(USER, "wrong-authentication", PRIV)).failed == "WrongDigest"
     assert (stat(host, UNKNOWN_USERS), stat(host, WRONG_DIGESTS)) == (users + 1, digests + 1)
     before = state_of(host, vm)
-    # What cannot be decrypted is no message: snmpd is silent.
+    # What cannot be decrypted is no message: snmpd is silent, and counts nothing in usmStatsDecryptionErrors.
     wrong = Peer(USER, AUTH, "wrong-privacy")
     assert host.ask(SET, (name, rfc1902.OctetString("x")), peer=wrong, seconds=2).failed == "RequestTimedOut"
     assert state_of(host, vm) == before
+
+
+def test_a_user_is_asked_for_the_level_that_he_has(host, vm):
+    """Less than the agent wants of him is no right, more than he has keys for is reported, and his own is enough."""
+    name = instance("vmMigVmName", vm)
+    for level in ("noAuthNoPriv", "authNoPriv"):
+        assert host.ask(GET, name, peer=Peer("reader", "reader-authentication", "reader-privacy", level)).status == "authorizationError"
+    assert host.ask(GET, name, peer=Peer("signer", "signer-authentication", "signer-privacy", "noAuthNoPriv")).status == "authorizationError"
+    levels = stat(host, UNSUPPORTED_LEVELS)
+    assert host.ask(GET, name, peer=Peer("signer", "signer-authentication", "signer-privacy")).failed == "UnsupportedSecurityLevel"
+    assert stat(host, UNSUPPORTED_LEVELS) == levels + 1
+    assert host.ask(GET, name, peer=Peer("signer", "signer-authentication", "signer-privacy", "authNoPriv")).values == host.ask(GET, name).values
+
+
+def test_who_does_not_know_the_engine_yet_is_told_it(host, vm):
+    engines = stat(host, UNKNOWN_ENGINES)
+    assert host.ask(GET, instance("vmMigVmName", vm), peer=Peer(USER, AUTH, PRIV)).values
+    assert stat(host, UNKNOWN_ENGINES) == engines + 1
 
 
 def test_an_unknown_context_is_counted_and_not_answered(host, vm):

@@ -8,9 +8,9 @@ import uuid
 
 import pytest
 
-from conftest import ACTIVE, CREATE_AND_GO, CREATE_AND_WAIT, DESTROY, NOT_IN_SERVICE, NOT_READY, instance, oid
-from pysnmp_agent import MOVING, decoded, host, shared, state_of, typed, vm  # noqa: F401 - fixtures among them
-from test_tables import ROWS, V4, V6, flow
+from conftest import ACTIVE, CREATE_AND_GO, CREATE_AND_WAIT, DESTROY, NOT_IN_SERVICE, NOT_READY, V4, instance, oid
+from pysnmp_agent import MOVING, decoded, shared, state_of, typed  # noqa: F401 - a fixture among them
+from test_tables import ROWS, flow
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -9,11 +9,10 @@ import uuid
 
 import pytest
 
-from conftest import (ACTIVE, CREATE_AND_GO, CREATE_AND_WAIT, DESTROY, NOT_READY, Rig, SnmpError, instance, oid)
+from conftest import (ACTIVE, CREATE_AND_GO, CREATE_AND_WAIT, DESTROY, NOT_READY, V4, V6, Rig, SnmpError, instance, oid)
 from lab.netns import wait_until
 from lab.procs import Processes
 
-V4, V6 = "10.0.0.5", "fd00::5"
 PEER4, PEER6 = "192.0.2.1", "2001:db8::1"
 FOR_EVER = 4294967295
 UDP, TCP, ICMP, SCTP = 17, 6, 1, 132
@@ -125,19 +124,6 @@ def shared(tmp_path_factory):
         rig.wait_answer()
         yield rig
         print(processes.logs())
-
-
-@pytest.fixture
-def vm():
-    return uuid.uuid4()
-
-
-@pytest.fixture
-def host(shared, vm):
-    """An agent that knows one VM with an address of each family."""
-    shared.make_vm(vm, V4, V6)
-    yield shared
-    shared.set((instance("vmMigVmRowStatus", vm), "i", DESTROY))
 
 
 @pytest.fixture(params=ROWS.values(), ids=ROWS.keys())

@@ -51,12 +51,15 @@ class Transport(udp.UdpSocketTransport):
 
 
 class Peer:
-    """A user of an agent. An engine of its own knows nothing of what another has learnt of the agent."""
+    """A user of an agent. An engine of its own knows nothing of what another has learnt of the agent.
 
-    def __init__(self, user, authentication, privacy):
-        self._engine = engine.SnmpEngine()
+    level: as snmpcmd(1) names it. largest: octets of a message that it says it takes.
+    """
+
+    def __init__(self, user, authentication, privacy, level="authPriv", largest=65507):
+        self._engine = engine.SnmpEngine(maxMessageSize=largest)
         config.addV3User(self._engine, user, config.usmHMAC192SHA256AuthProtocol, authentication, config.usmAesCfb128Protocol, privacy)
-        config.addTargetParams(self._engine, "user", user, "authPriv")
+        config.addTargetParams(self._engine, "user", user, level)
         self._transport = Transport().openClientMode()
         config.addTransport(self._engine, udp.domainName, self._transport)
 

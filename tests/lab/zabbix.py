@@ -182,14 +182,15 @@ class Zabbix:
             rules[each].pop(unknown, None)
         return rules
 
-    def add_host(self, name, address, template, user, authentication, privacy):
-        """A host that is polled with SNMPv3 (authPriv, SHA256, AES128); its id."""
+    def add_host(self, name, address, template, user, authentication, privacy, macros=None):
+        """A host that is polled with SNMPv3 (authPriv, SHA256, AES128); its id. macros: {macro: value} of its own."""
         found = self.api("template.get", filter={"host": [template]}, output=["templateid"])
         group, = self.api("hostgroup.get", filter={"name": ["Virtual machines"]}, output=["groupid"])
         details = {"version": 3, "bulk": 1, "securityname": user, "securitylevel": 2, "authprotocol": 3, "authpassphrase": authentication,
                    "privprotocol": 1, "privpassphrase": privacy}
         interface = {"type": 2, "main": 1, "useip": 1, "ip": address, "dns": "", "port": "161", "details": details}
-        made = self.api("host.create", host=name, groups=[group], templates=found, interfaces=[interface])
+        made = self.api("host.create", host=name, groups=[group], templates=found, interfaces=[interface],
+                        macros=[{"macro": macro, "value": value} for macro, value in (macros or {}).items()])
         return made["hostids"][0]
 
     def items(self, host):
@@ -199,6 +200,6 @@ class Zabbix:
         return {each["key_"]: each for each in found}
 
     def problems(self, host):
-        """[(name, severity, opdata)] of what is a problem now, the oldest first."""
+        """[(name, severity, opdata, tags)] of what is a problem now, the oldest first."""
         found = self.api("problem.get", hostids=[host], output=["name", "severity", "opdata"], selectTags="extend", sortfield=["eventid"])
-        return [(each["name"], int(each["severity"]), {tag["tag"]: tag["value"] for tag in each["tags"]}) for each in found]
+        return [(each["name"], int(each["severity"]), each["opdata"], {tag["tag"]: tag["value"] for tag in each["tags"]}) for each in found]

@@ -21,6 +21,8 @@ _spec = importlib.util.spec_from_file_location("agentx_rig", TESTS / "agentx" / 
 sys.modules["agentx_rig"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(sys.modules["agentx_rig"])
 
+from lab.procs import Processes  # noqa: E402
+
 BUILD = pathlib.Path(os.environ["VMMIG_BUILDDIR"])
 IETF = TESTS.parent / "mibs" / "ietf"
 PACKS = ("zabbix", "prometheus", "grafana", "icinga", "snmptrapd", "snmptt", "opennms", "librenms")
@@ -29,9 +31,42 @@ UUID, UUID_INDEX = "00a7b810-9d0d-01d1-8004-00c04fd430c8", "0.167.184.16.157.13.
 WATCHED = ("vmMigVmTable", "vmMigTransferTable", "vmMigPhaseTable", "vmMigCheckTable")
 
 
-def run_nms(*arguments, modules=None, check=True, cwd=None):
+def ourselves():
+    """Daemons would else go on as users of their own, who may not read a test's directory."""
+    return (subprocess.run(["id", option], capture_output=True, text=True, check=True).stdout.strip() for option in ("-un", "-gn"))
+
+
+SNMPTT_INI = """\
+[General]
+mode = standalone
+multiple_event = 1
+dns_enable = 0
+net_snmp_perl_enable = 0
+translate_integers = 0
+ipv6_enable = 1
+[Logging]
+log_enable = 1
+log_file = {log}.log
+syslog_enable = 0
+syslog_system_enable = 0
+unknown_trap_log_enable = 1
+unknown_trap_log_file = {log}-unknown.log
+[TrapFiles]
+snmptt_conf_files = <<END
+{conf}
+END
+"""
+
+
+def snmptt(directory, name, conf):
+    """The command that has SNMPTT take a notification by this file; it writes NAME.log and NAME-unknown.log."""
+    (directory / f"{name}.ini").write_text(SNMPTT_INI.format(log=directory / name, conf=conf))
+    return f"/usr/sbin/snmptt --ini={directory}/{name}.ini"
+
+
+def run_nms(*arguments, modules=None, check=True, cwd=None, environment=None):
     command = [str(BUILD / "vmmig"), "nms", "--module-path", f"{IETF}:{modules or BUILD / 'mibs'}", *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=cwd)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=cwd, env={**os.environ, **(environment or {})})
     assert not check or result.returncode == 0, result.stderr
     return result
 
@@ -104,6 +139,13 @@ def packs(tmp_path_factory):
     for pack in PACKS:
         run_nms(pack, "--output", top / pack)
     return {pack: top / pack for pack in PACKS}
+
+
+@pytest.fixture
+def processes(tmp_path):
+    with Processes(str(tmp_path)) as started:
+        yield started
+        print(started.logs())
 
 
 @pytest.fixture(scope="module")

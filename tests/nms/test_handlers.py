@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The handlers of notifications: what snmptrapd gives them, in the words that each NMS takes."""
 
+import os
 import re
 import subprocess
 import time
@@ -63,6 +64,7 @@ def test_a_notification_of_another_module_is_nothing_to_the_handlers(packs, modu
 
 
 def test_text_over_several_lines_stays_one_line(packs, module, tmp_path):
+    (tmp_path / "commands").touch()
     values = FAILED | {"vmMigTransferError": '"one\n[0] PROCESS_SERVICE_CHECK_RESULT;x;y;0;fine\n.1 two\x1b[2J"'}
     run_handler(packs["icinga"] / "vmmig-passive", handler_input(module, "vmMigTransferFailed", values),
                 VMMIG_COMMAND_FILE=tmp_path / "commands")
@@ -73,6 +75,7 @@ def test_text_over_several_lines_stays_one_line(packs, module, tmp_path):
 def test_the_handler_of_icinga_makes_passive_results(packs, module, tmp_path):
     (tmp_path / "hosts").write_text("192.0.2.7 fw-a\n")
     script, commands = packs["icinga"] / "vmmig-passive", tmp_path / "commands"
+    commands.touch()
     for values in (FAILED, FAILED | {"vmMigTransferOperStatus": "failed"}):
         run_handler(script, handler_input(module, "vmMigTransferFailed", values), VMMIG_COMMAND_FILE=commands, VMMIG_HOSTS=tmp_path / "hosts")
     run_handler(script, handler_input(module, "vmMigTransferFinished", {"vmMigTransferOperStatus": "9"}, address="2001:db8::7"),
@@ -81,6 +84,21 @@ def test_the_handler_of_icinga_makes_passive_results(packs, module, tmp_path):
     assert [line[:4] for line in lines] == [["PROCESS_SERVICE_CHECK_RESULT", "fw-a", "vmmig notifications", "1"]] * 2 + [
         ["PROCESS_SERVICE_CHECK_RESULT", "2001:db8::7", "vmmig notifications", "0"]]
     assert UUID in lines[0][4] and "vmMigTransferOperStatus=failed" in lines[0][4] and "|" not in lines[0][4]
+
+
+def test_without_a_daemon_the_handler_of_icinga_makes_no_file_and_fails(packs, module, tmp_path):
+    """A file in the place of its FIFO would keep the daemon from starting; the queue keeps what a handler fails at."""
+    result = subprocess.run([packs["icinga"] / "vmmig-passive"], input=handler_input(module, "vmMigTransferFailed", FAILED), text=True,
+                            env={"PATH": "/usr/bin:/bin", "VMMIG_COMMAND_FILE": str(tmp_path / "commands")}, check=False, timeout=30)
+    assert result.returncode != 0 and not (tmp_path / "commands").exists()
+
+
+def test_the_handler_of_icinga_waits_for_no_reader(packs, module, tmp_path):
+    os.mkfifo(tmp_path / "commands")
+    begun = time.monotonic()
+    result = subprocess.run([packs["icinga"] / "vmmig-passive"], input=handler_input(module, "vmMigTransferFailed", FAILED), text=True,
+                            env={"PATH": "/usr/bin:/bin", "VMMIG_COMMAND_FILE": str(tmp_path / "commands")}, check=False, timeout=60)
+    assert result.returncode != 0 and time.monotonic() - begun < 30
 
 
 def test_the_handler_of_zabbix_writes_what_its_items_look_for(packs, module, tmp_path):

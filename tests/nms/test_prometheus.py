@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian's snmp_exporter with the pack's module and the pack's rights, against a real vmmigd under a stock snmpd with SNMPv3."""
+"""Debian's snmp_exporters with the pack's module and the pack's rights, against a real vmmigd under a stock snmpd with SNMPv3."""
 
 import json
 import re
+import subprocess
 import time
 import urllib.error
 import urllib.parse
@@ -14,36 +15,32 @@ import yaml
 
 from conftest import UUID, run_nms
 from lab.netns import wait_until
+from lab.newer_exporter import program
 from lab.ports import free_port
-from lab.procs import Processes
 from agentx_rig import CREATE_AND_GO, Rig, instance
 
 NMS_AUTH, NMS_PRIV = "nms-authentication", "nms-privacy"  # of these tests only
+OLDER = "prometheus-snmp-exporter"
+# The pack's file for each, and the place of the module in it.
+FILES = {"up to 0.22": ("snmp.yml", lambda: OLDER, lambda file: file), "0.23 and later": ("snmp-split.yml", program, lambda file: file["modules"])}
 EXPORTED = "0x00A7B8109D0D01D1800400C04FD430C8"
 SERIES = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$', re.M)
 
 
-@pytest.fixture
-def processes(tmp_path):
-    with Processes(str(tmp_path)) as started:
-        yield started
-        print(started.logs())
-
-
 class Exporter:
-    """snmp_exporter with a file of the pack, in which the passphrases are set."""
+    """snmp_exporter with a file of the pack, in which the passphrases are set; unless told, that of Debian 12."""
 
-    def __init__(self, processes, directory, config):
+    def __init__(self, processes, directory, config, command=OLDER):
         self.port = free_port()
         text = config.replace("AUTHENTICATION-PASSPHRASE", NMS_AUTH).replace("PRIVACY-PASSPHRASE", NMS_PRIV)
         (directory / "snmp.yml").write_text(text)
-        self.process = processes.start("snmp_exporter", ["prometheus-snmp-exporter", f"--config.file={directory}/snmp.yml",
+        self.process = processes.start("snmp_exporter", [command, f"--config.file={directory}/snmp.yml",
                                                          f"--web.listen-address=127.0.0.1:{self.port}"])
         self.process.wait_log("Listening on")
 
     def scrape(self, port):
         """{name: [(labels, value)]}"""
-        url = f"http://127.0.0.1:{self.port}/snmp?module=vmmig&target=127.0.0.1:{port}"
+        url = f"http://127.0.0.1:{self.port}/snmp?module=vmmig&auth=vmmig&target=127.0.0.1:{port}"
         try:
             with urllib.request.urlopen(url, timeout=30) as answer:
                 text = answer.read().decode()
@@ -75,12 +72,14 @@ def device(tmp_path, processes, pack):
     return rig
 
 
-def test_the_exporter_shows_what_the_device_says(device, pack, processes, tmp_path):
+@pytest.mark.parametrize("version", FILES)
+def test_the_exporter_shows_what_the_device_says(device, pack, processes, tmp_path, version):
+    name, command, modules_of = FILES[version]
     vm = uuid.UUID(UUID)
     device.make_vm(vm, "10.0.0.5")
     device.set((instance("vmMigPhaseVmName", vm), "s", "web1"), (instance("vmMigPhase", vm), "i", 2),
                (instance("vmMigPhaseRowStatus", vm), "i", CREATE_AND_GO))
-    series = Exporter(processes, tmp_path, (pack / "snmp.yml").read_text()).scrape(device.udp_port)
+    series = Exporter(processes, tmp_path, (pack / name).read_text(), command()).scrape(device.udp_port)
     assert series["vmMigHealth"] == [({}, 1)] and series["vmMigVms"] == [({}, 1)]
     assert series["vmMigBackEnd"] == [({"vmMigBackEnd": "memory"}, 1)]
     assert abs(series["vmMigClock"][0][1] / 1e6 - time.time()) < 60
@@ -90,9 +89,18 @@ def test_the_exporter_shows_what_the_device_says(device, pack, processes, tmp_pa
     assert series["vmMigCheckHealth"] == [({"vmMigCheckName": "rows"}, 1)]
     assert {each["vmMigCapabilities"] for each, value in series["vmMigCapabilities"] if value == 1} >= {"tcpConn", "phase"}
     # Each metric of the module came, but those of rows that are not there.
-    module = yaml.safe_load((pack / "snmp.yml").read_text())["vmmig"]
+    module = modules_of(yaml.safe_load((pack / name).read_text()))["vmmig"]
     missing = {each["name"] for each in module["metrics"]} - series.keys()
     assert all(name.startswith("vmMigTransfer") and name not in ("vmMigTransfers", "vmMigTransfersFailed") for name in missing), missing
+
+
+@pytest.mark.parametrize("version", FILES)
+def test_each_exporter_refuses_the_file_for_the_other(pack, version):
+    """The negative control of the test above: both read their files strictly."""
+    own, command, _ = FILES[version]
+    for name in ("snmp.yml", "snmp-split.yml"):
+        result = subprocess.run([command(), f"--config.file={pack / name}", "--dry-run"], capture_output=True, text=True, timeout=60, check=False)
+        assert (result.returncode == 0) == (name == own), result.stderr
 
 
 def test_a_module_with_wrong_oids_shows_nothing_in_their_place(device, pack, processes, tmp_path):

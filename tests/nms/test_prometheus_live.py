@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Debian's snmp_exporter and Prometheus with the pack, while VMs migrate; wrong packs are found out."""
+"""Debian's snmp_exporters (0.21, and one with the users beside the modules) and Prometheus with the pack, while VMs migrate; wrong packs
+are found out."""
 
 import json
 import re
@@ -13,12 +14,13 @@ pytest_plugins = ["lab.pytest_plugin"]
 from conftest import run_nms, watched_objects  # noqa: E402
 from lab import inside  # noqa: E402
 from lab.netns import wait_until  # noqa: E402
+from lab.newer_exporter import program  # noqa: E402
 from lab.snmpd import USERS  # noqa: E402
 from lab.topology import ADDRESSES, DEVICES, VM_NAME, VM_UUID  # noqa: E402
 from lab.vmmig import OPER_STATUS, PHASE, VM_INDEX  # noqa: E402
 from watched import MOVING, PATIENCE  # noqa: E402
 
-EXPORTER, PROMETHEUS = 9116, 9090  # in a namespace of their own
+EXPORTER, NEWER_EXPORTER, PROMETHEUS = 9116, 9117, 9090  # in a namespace of their own
 HELD, RELEASED = 2, 3
 TRUE, FALSE = 1, 2
 SERIES = re.compile(r'^(\w+)(?:\{(.*)\})? (\S+)$', re.M)
@@ -45,25 +47,30 @@ def mutated(text, module, what):
     return text.replace(old, new)
 
 
-@pytest.fixture(scope="module")
-def exporter(site, pack, module):
-    """The pack's module, and beside it wrong ones."""
+def start_exporter(site, command, port, path, modules_of, module):
+    """With a file of the pack, and wrong modules beside the pack's. modules_of: where the file has its modules."""
     auth, priv = USERS["nms"]
-    text = (pack / "snmp.yml").read_text().replace("AUTHENTICATION-PASSPHRASE", auth).replace("PRIVACY-PASSPHRASE", priv)
-    modules = yaml.safe_load(text)
+    text = path.read_text().replace("AUTHENTICATION-PASSPHRASE", auth).replace("PRIVACY-PASSPHRASE", priv)
+    configuration = yaml.safe_load(text)
     for what in WRONG:
-        modules[what] = yaml.safe_load(mutated(text, module, what))["vmmig"]
-    path = f"{site.lab.directory}/snmp.yml"
-    with open(path, "w") as file:
-        yaml.safe_dump(modules, file)
-    process = site.lab.start("nms", "snmp_exporter", "prometheus-snmp-exporter", f"--config.file={path}",
-                             f"--web.listen-address=127.0.0.1:{EXPORTER}")
+        modules_of(configuration)[what] = modules_of(yaml.safe_load(mutated(text, module, what)))["vmmig"]
+    used = f"{site.lab.directory}/{path.name}"
+    with open(used, "w") as file:
+        yaml.safe_dump(configuration, file)
+    process = site.lab.start("nms", f"exporter of {path.name}", command, f"--config.file={used}", f"--web.listen-address=127.0.0.1:{port}")
     process.wait_log("Listening on", 30)
-    return process
+    return port
 
 
 @pytest.fixture(scope="module")
-def prometheus(site, pack, exporter):
+def exporters(site, pack, module):
+    """Their ports: that of Debian 12, which has the users in the modules, and a newer one, which has them beside the modules."""
+    return [start_exporter(site, "prometheus-snmp-exporter", EXPORTER, pack / "snmp.yml", lambda file: file, module),
+            start_exporter(site, program(), NEWER_EXPORTER, pack / "snmp-split.yml", lambda file: file["modules"], module)]
+
+
+@pytest.fixture(scope="module")
+def prometheus(site, pack, exporters):
     """The pack's rules, without the time for which an alert has to hold; and wrong ones beside them."""
     directory = f"{site.lab.directory}/prometheus"
     site.lab.ns["nms"].run("mkdir", directory)
@@ -88,29 +95,34 @@ def prometheus(site, pack, exporter):
     return site.lab.ns["nms"]
 
 
-def scrape(site, device, module):
+def scrape(site, exporter, device, module):
     """{name: [(labels, value)]}"""
-    words = urllib.parse.urlencode({"module": module, "target": ADDRESSES[device]})
+    words = urllib.parse.urlencode({"module": module, "auth": "vmmig", "target": ADDRESSES[device]})
     series = {}
-    for name, labels, value in SERIES.findall(inside.request(site.lab.ns["nms"], "GET", EXPORTER, f"/snmp?{words}")):
+    for name, labels, value in SERIES.findall(inside.request(site.lab.ns["nms"], "GET", exporter, f"/snmp?{words}")):
         series.setdefault(name, []).append((dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels)), float(value)))
     return series
 
 
-def differences(site, device, module, told_module, tables):
+def differences(site, exporter, device, module, told_module, tables):
     """Names of what a module of snmp_exporter shows otherwise than the device itself, by the module as smidump tells it."""
     wanted = watched_objects(told_module, {"OctetString", "VmMigMacAddresses"})
     in_tables = {column: table for table, columns in told_module.tables.items() for column in columns}
     polled = {name: (f"{oid}.{VM_INDEX}" if name in in_tables else f"{oid}.0", kind, labels) for name, (oid, _, kind, labels) in wanted.items()
               if in_tables.get(name) in (None, *tables)}
     told = site.get(device, [oid for oid, _, _ in polled.values()])
-    series = scrape(site, device, module)
+    series = scrape(site, exporter, device, module)
     found = set()
     for name, (oid, kind, labels) in polled.items():
         shown = [(each, value) for each, value in series.get(name, []) if name not in in_tables or each.get("vmMigVmUuid") == EXPORTED]
         if not agree(name, kind, labels, shown, told[oid]):
             found.add(name)
     return found
+
+
+def names_and_labels(series):
+    """Without the exporter's own."""
+    return {name: sorted(sorted(labels.items()) for labels, _ in each) for name, each in series.items() if name.startswith("vmMig")}
 
 
 def agree(name, kind, labels, shown, value):
@@ -150,7 +162,7 @@ def number(states, name):
     return states.index(name) + 1
 
 
-def test_a_migration_is_seen_step_by_step_and_value_by_value(site, prometheus, pack, module):
+def test_a_migration_is_seen_step_by_step_and_value_by_value(site, prometheus, exporters, pack, module):
     source = site.lab.vm_site
     firewall, host = f"fw-{source}", f"host-{source}"
     site.begin()
@@ -165,15 +177,27 @@ def test_a_migration_is_seen_step_by_step_and_value_by_value(site, prometheus, p
         names = {each["metric"]["vmName"] for each in ask(prometheus, "query", query="vmMigPhase or vmMigVmBlocked")["result"]}
         assert VM_NAME in names
         of_firewall, of_host = ("vmMigVmTable", "vmMigTransferTable"), ("vmMigPhaseTable",)
-        assert differences(site, firewall, "vmmig", module, of_firewall) == differences(site, host, "vmmig", module, of_host) == set()
-        for what, (_, _, spoiled) in WRONG.items():
-            found = differences(site, firewall, what, module, of_firewall)
-            assert found == spoiled or (found and not spoiled), (what, found)
+        for exporter in exporters:
+            assert differences(site, exporter, firewall, "vmmig", module, of_firewall) == set()
+            assert differences(site, exporter, host, "vmmig", module, of_host) == set()
+            for what, (_, _, spoiled) in WRONG.items():
+                found = differences(site, exporter, firewall, what, module, of_firewall)
+                assert found == spoiled or (found and not spoiled), (exporter, what, found)
+        # What rules and panels make of one they make of the other.
+        of_one, of_other = (names_and_labels(scrape(site, exporter, firewall, "vmmig")) for exporter in exporters)
+        assert of_one == of_other and len(of_one) > 30
+        assert all(each["health"] == "ok" for group in ask(prometheus, "rules")["groups"] for each in group["rules"])
         panels = json.loads((pack / "vmmig.json").read_text())["panels"]
-        expressions = [target["expr"].replace("$instance", ".*") for panel in panels for target in panel.get("targets", [])]
-        assert len(expressions) > 40
-        for each in expressions:
-            wait_until(lambda each=each: ask(prometheus, "query", query=each)["result"], PATIENCE, f"data for {each}", step=0.2)
+        targets = [target for panel in panels for target in panel.get("targets", [])]
+        assert len(targets) > 40
+        for each in targets:
+            query = each["expr"].replace("$instance", ".*")
+            data = wait_until(lambda query=query: ask(prometheus, "query", query=query)["result"], PATIENCE, f"data for {query}", step=0.2)
+            named = set(re.findall(r"\{\{(\w+)\}\}", each["legendFormat"]))
+            assert "instance" in named and named - {query.partition("{")[0]} <= data[0]["metric"].keys(), query  # an empty text is no label
+        # The negative control: a panel of what the pack's module does not have.
+        assert all(ask(prometheus, "query", query=each["expr"].replace("vmMig", "vmMigNo").replace("$instance", ".*"))["result"] == []
+                   for each in targets)
     site.finish()
     wait_value(prometheus, "vmMigTransferOperStatus", firewall, number(OPER_STATUS, "released"))
     wait_value(prometheus, "vmMigPhaseHoldStatus", host, RELEASED)

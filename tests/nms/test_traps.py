@@ -7,35 +7,15 @@ import uuid
 
 import pytest
 
-from conftest import UUID, run_nms
+from conftest import UUID, run_nms, snmptt
 from lab.netns import wait_until
 from lab.ports import free_port
-from lab.procs import Processes
+from lab.snmpd import USERS
 from agentx_rig import CREATE_AND_GO, Rig, instance
+from watched import handled_by, receiver
 
-NMS_AUTH, NMS_PRIV = "nms-authentication", "nms-privacy"  # of these tests only
+NMS_AUTH, NMS_PRIV = USERS["nms"]
 VM = uuid.UUID(UUID)
-
-SNMPTT_INI = """\
-[General]
-mode = standalone
-multiple_event = 1
-dns_enable = 0
-net_snmp_perl_enable = 0
-translate_integers = 0
-ipv6_enable = 1
-[Logging]
-log_enable = 1
-log_file = {directory}/snmptt.log
-syslog_enable = 0
-syslog_system_enable = 0
-unknown_trap_log_enable = 1
-unknown_trap_log_file = {directory}/unknown.log
-[TrapFiles]
-snmptt_conf_files = <<END
-{directory}/snmptt/snmptt-vmmig.conf
-END
-"""
 
 
 @pytest.fixture
@@ -45,32 +25,12 @@ def packs(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def processes(tmp_path):
-    with Processes(str(tmp_path)) as started:
-        yield started
-        print(started.logs())
-
-
 def start_receiver(processes, directory, port, handlers):
     """snmptrapd with the pack's file, each notification for all handlers."""
-    text = (directory / "snmptrapd" / "snmptrapd-vmmig.conf").read_text()
-    lines = [line.replace("#createUser", "createUser").replace("#exactEngineID", "exactEngineID").replace(
-        "AUTHENTICATION-PASSPHRASE", NMS_AUTH).replace("PRIVACY-PASSPHRASE", NMS_PRIV) for line in text.splitlines()]
-    conf = [line for line in lines if not line.startswith("traphandle")]
-    for oid in (line.split()[1] for line in lines if line.startswith("traphandle")):
-        conf += [f"traphandle {oid} {directory}/snmptrapd/vmmig-enqueue {handler}" for handler in handlers]
-    home = directory / "trapd"
-    home.mkdir(mode=0o700, exist_ok=True)
-    (home / "snmptrapd.conf").write_text("\n".join(conf) + "\n")
-    environment = {"SNMP_PERSISTENT_DIR": str(home), "SNMPCONFPATH": str(home), "MIBS": "",
-                   "VMMIG_TRAP_LOG": str(directory / "words.log"),
-                   "VMMIG_TRAP_QUEUE": str(directory / "queue"), "VMMIG_ZABBIX_TRAPS": str(directory / "zabbix.log"),
-                   "VMMIG_COMMAND_FILE": str(directory / "commands")}
-    receiver = processes.start("snmptrapd", ["snmptrapd", "-f", "-Lo", "-C", "-c", str(home / "snmptrapd.conf"),
-                                             f"udp:127.0.0.1:{port}"], env=environment)
-    receiver.wait_log("NET-SNMP version")
-    return receiver
+    conf = handled_by((directory / "snmptrapd" / "snmptrapd-vmmig.conf").read_text(), directory / "snmptrapd" / "vmmig-enqueue", *handlers)
+    return receiver(processes.start, str(directory / "trapd"), conf, f"udp:127.0.0.1:{port}", VMMIG_TRAP_LOG=str(directory / "words.log"),
+                    VMMIG_TRAP_QUEUE=str(directory / "queue"), VMMIG_ZABBIX_TRAPS=str(directory / "zabbix.log"),
+                    VMMIG_COMMAND_FILE=str(directory / "commands"))
 
 
 def start_device(processes, directory, port):
@@ -101,9 +61,9 @@ def tell_phase(rig, phase):
 
 def test_each_handler_tells_a_real_notification_in_its_own_words(packs, processes):
     port = free_port()
-    (packs / "snmptt.ini").write_text(SNMPTT_INI.format(directory=packs))
+    (packs / "commands").touch()
     start_receiver(processes, packs, port, [packs / "snmptrapd" / "vmmig-trap", packs / "zabbix" / "vmmig-zabbix-trap",
-                                            packs / "icinga" / "vmmig-passive", f"/usr/sbin/snmptt --ini={packs}/snmptt.ini"])
+                                            packs / "icinga" / "vmmig-passive", snmptt(packs, "snmptt", packs / "snmptt" / "snmptt-vmmig.conf")])
     device = start_device(processes, packs, port)
     tell_phase(device, 2)
     tell_phase(device, 5)
@@ -128,7 +88,7 @@ def test_each_handler_tells_a_real_notification_in_its_own_words(packs, processe
     decided = [re.search(r" (\w+) \"VM migration\" ", line)[1] for line in lines(packs / "snmptt.log")]
     assert decided == ["INFORMATIONAL", "WARNING", "WARNING"]
     # It takes semicolons out of values.
-    assert error.replace(";", "") in lines(packs / "snmptt.log")[2] and not lines(packs / "unknown.log")
+    assert error.replace(";", "") in lines(packs / "snmptt.log")[2] and not lines(packs / "snmptt-unknown.log")
 
 
 def test_a_receiver_that_starts_again_takes_what_comes_then(packs, processes):

@@ -8,32 +8,13 @@ import pytest
 
 pytest_plugins = ["lab.pytest_plugin"]
 
-from conftest import run_nms  # noqa: E402
+from conftest import run_nms, snmptt  # noqa: E402
 from lab.netns import wait_until  # noqa: E402
 from lab.snmpd import NMS_ENGINE_ID, NMS_SECONDS  # noqa: E402
 from lab.topology import ADDRESSES, VM_UUID  # noqa: E402
 from watched import PATIENCE, handled_by, start_receiver  # noqa: E402
 
 SLOW_SECONDS = NMS_SECONDS + 1  # snmpd does not wait so long for an acknowledgement
-
-SNMPTT_INI = """\
-[General]
-mode = standalone
-multiple_event = 1
-dns_enable = 0
-net_snmp_perl_enable = 0
-translate_integers = 0
-ipv6_enable = 1
-[Logging]
-log_enable = 1
-log_file = {log}
-syslog_enable = 0
-syslog_system_enable = 0
-[TrapFiles]
-snmptt_conf_files = <<END
-{conf}
-END
-"""
 
 
 @pytest.fixture
@@ -91,8 +72,7 @@ def agree(told, source, destination):
 
 
 def test_every_step_is_told_once_by_snmptrapd_and_snmptt(site, pack, receive):
-    (pack / "snmptt.ini").write_text(SNMPTT_INI.format(log=pack / "snmptt.log", conf=pack / "snmptt-vmmig.conf"))
-    receive(pack / "vmmig-trap", f"/usr/sbin/snmptt --ini={pack}/snmptt.ini")
+    receive(pack / "vmmig-trap", snmptt(pack, "snmptt", pack / "snmptt-vmmig.conf"))
     source = site.lab.vm_site
     site.migrate()
     try:
@@ -189,9 +169,8 @@ def test_wrong_packs_are_found_out(site, pack, receive, module):
                                               ("VMMIG_TRAP_LOG", "SIZE_LOG")))
     events = pack / "wrong-snmptt.conf"
     events.write_text(replaced((pack / "snmptt-vmmig.conf").read_text(), (f".{notification} ", f".{notification}9 ")))
-    (pack / "wrong.ini").write_text(SNMPTT_INI.format(log=pack / "wrong-snmptt.log", conf=events))
     logs = {name: pack / f"{name.lower()}.log" for name in ("LABELS_LOG", "OID_LOG", "SIZE_LOG")}
-    receive(pack / "vmmig-trap", labels, oid, size, f"/usr/sbin/snmptt --ini={pack}/wrong.ini", **{name: str(path) for name, path in logs.items()})
+    receive(pack / "vmmig-trap", labels, oid, size, snmptt(pack, "wrong-snmptt", events), **{name: str(path) for name, path in logs.items()})
     source = site.lab.vm_site
     site.migrate()
     wait_until(lambda: agree(steps(pack / "words.log"), source, site.destination), PATIENCE, "each step in words")
@@ -201,3 +180,4 @@ def test_wrong_packs_are_found_out(site, pack, receive, module):
     assert not agree(steps(logs["OID_LOG"]), source, site.destination)
     assert not any(VM_UUID in line for line in lines(logs["SIZE_LOG"]))
     assert len(lines(pack / "wrong-snmptt.log")) == 4
+    assert sum("Unknown trap" in line for line in lines(pack / "wrong-snmptt-unknown.log")) == 4

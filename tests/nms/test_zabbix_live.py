@@ -2,23 +2,21 @@
 """The Zabbix of Debian 12 polls, discovers and alerts with the pack's template, while VMs migrate; wrong templates are found out."""
 
 import functools
-import json
 import re
 
 import pytest
-import yaml
 
 pytest_plugins = ["lab.pytest_plugin"]
 
 from conftest import run_nms, watched_objects  # noqa: E402
 from lab.netns import wait_until  # noqa: E402
 from lab.snmpd import USERS  # noqa: E402
-from lab.topology import ADDRESSES, VM_UUID  # noqa: E402
+from lab.topology import ADDRESSES, VM_NAME, VM_UUID  # noqa: E402
 from lab.vmmig import OPER_STATUS, PHASE, VM_INDEX  # noqa: E402
 from lab.zabbix import Zabbix  # noqa: E402
 from watched import MOVING, PATIENCE, handled_by, start_receiver  # noqa: E402
+from zabbix_template import TEMPLATE, another, quick  # noqa: E402
 
-TEMPLATE = "VM-MIGRATION-MIB by SNMP"
 NOT_POLLED = {"OctetString", "VmMigMacAddresses", "Bits"}
 WARNING = 2
 
@@ -48,26 +46,8 @@ def zabbix(site, pack):
         yield started
 
 
-def quick(template):
-    """With the intervals of an impatient operator."""
-    document = yaml.safe_load(template)
-    made = document["zabbix_export"]["templates"][0]
-    for each in [*made["items"], *made["discovery_rules"], *(item for rule in made["discovery_rules"] for item in rule["item_prototypes"])]:
-        if each["type"] == "SNMP_AGENT":
-            each["delay"] = "1s"
-    return json.dumps(document)
-
-
-def another(template, number):
-    """The same template beside it in the same group: under another name and with UUIDs of its own."""
-    ours = yaml.safe_load(template)["zabbix_export"]["groups"][0]["uuid"]
-    text = template.replace(TEMPLATE, f"{TEMPLATE} {number}")
-    return re.sub(rf'("?uuid"?: "(?!{ours})[0-9a-f]{{30}})([0-9a-f]{{2}})"',
-                  lambda found: f'{found[1]}{(int(found[2], 16) + number) % 256:02x}"', text)
-
-
-def add_host(zabbix, name, device, template=TEMPLATE):
-    return zabbix.add_host(name, ADDRESSES[device], template, "nms", *USERS["nms"])
+def add_host(zabbix, name, device, template=TEMPLATE, macros=None):
+    return zabbix.add_host(name, ADDRESSES[device], template, "nms", *USERS["nms"], macros)
 
 
 def differences(zabbix, host, site, device, module, tables):
@@ -193,18 +173,61 @@ def phase_columns(module):
     return [name for name in module.tables["vmMigPhaseTable"] if name in watched_objects(module, NOT_POLLED)]
 
 
-def trap_problems(zabbix, host):
-    return [each for each in zabbix.problems(host) if "(vmMigTransferFailed)" in each[0]]
+TOLD, POLLED = "(vmMigTransferFailed)", f"VM {VM_NAME}: The state of the VM did not follow it"
 
 
-def test_a_notification_is_a_problem_until_the_vm_has_moved(zabbix, site):
+def problems(zabbix, host, words):
+    return [each for each in zabbix.problems(host) if words in each[0]]
+
+
+def wait_problem(zabbix, host, words):
+    """(name, severity, opdata, tags)"""
+    found, = wait_until(lambda: problems(zabbix, host, words), PATIENCE, f"the problem {words}", step=0.2)
+    return found
+
+
+WRONG_TRIGGERS = {  # what: what is replaced, by what, and the problem that is then missing
+    "notification": ("<vmMigTransferFailed>", "<vmMigCapacityExceeded>", TOLD),
+    "severity": ("notification=vmMigTransferFailed severity=warning", "notification=vmMigTransferFailed severity=critical", TOLD),
+    "state": ("={expired}", "={released}", POLLED),
+}
+
+
+def with_wrong_triggers(template, module, what):
+    old, new, _ = WRONG_TRIGGERS[what]
+    for each in ("vmMigTransferFailed", "vmMigCapacityExceeded"):
+        pattern = "." + module.notifications[each][0]
+        old, new = (part.replace(f"<{each}>", pattern.replace(".", "[.]")) for part in (old, new))
+    old, new = (re.sub(r"\{(\w+)\}", lambda found: OPER_STATUS[found[1]], part) for part in (old, new))
+    assert old in template, what
+    return template.replace(old, new)
+
+
+def test_a_failure_is_a_problem_until_the_vm_has_moved(zabbix, site, pack, module):
     """The manager dies in a migration, and the devices end the transfer by its deadline: a real vmMigTransferFailed."""
     source = site.lab.vm_site
+    template = (pack / "vmmig.yaml").read_text()
+    wrong = {}
+    for number, what in enumerate(WRONG_TRIGGERS, 30):
+        zabbix.import_template(another(quick(with_wrong_triggers(template, module, what)), number))
+        wrong[what] = add_host(zabbix, f"wrong {number}", f"fw-{source}", f"{TEMPLATE} {number}")
     host = add_host(zabbix, f"fw-{source} notifications", f"fw-{source}")
-    wait_until(lambda: zabbix.items(host).get("vmMigHealth", {}).get("lastclock", "0") != "0", PATIENCE, "the first poll", step=0.2)
-    assert trap_problems(zabbix, host) == []
+    # What an operator may set for one host: for how long a failure is a problem.
+    calm = add_host(zabbix, f"fw-{source} calm", f"fw-{source}", macros={"{$VMMIG.RECENT}": "0"})
+    for each in (host, calm, *wrong.values()):
+        wait_until(lambda each=each: shows(zabbix, each, vmMigVmBlocked="2"), PATIENCE, "the first polls", step=0.2)
+        assert zabbix.problems(each) == []
     site.fail()
-    (name, severity, tags), = wait_until(lambda: trap_problems(zabbix, host), PATIENCE, "the problem", step=0.2)
-    assert severity == WARNING and tags["vm"] == VM_UUID, (name, severity, tags)
+    reason = "the manager did not finish in time"
+    name, severity, told, tags = wait_problem(zabbix, host, TOLD)
+    assert severity == WARNING and tags["vm"] == VM_UUID and reason in told, (name, severity, told, tags)
+    name, severity, told, _ = wait_problem(zabbix, host, POLLED)
+    assert severity == WARNING and told.startswith(reason), (name, severity, told)
+    # The negative controls: each has the other problem, and so has had the time for the one that is missing.
+    for what, (_, _, missing) in WRONG_TRIGGERS.items():
+        wait_problem(zabbix, wrong[what], POLLED if missing is TOLD else TOLD)
+        assert problems(zabbix, wrong[what], missing) == [], what
+    wait_problem(zabbix, calm, TOLD)
+    assert problems(zabbix, calm, POLLED) == []
     site.migrate()
-    wait_until(lambda: trap_problems(zabbix, host) == [], PATIENCE, "the recovery", step=0.2)
+    wait_until(lambda: problems(zabbix, host, TOLD) == problems(zabbix, host, POLLED) == [], PATIENCE, "the recovery", step=0.2)

@@ -5,6 +5,7 @@ It stands still where a test wants it to: as long as the manager is cut off from
 """
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -131,6 +132,11 @@ def handled_by(conf, enqueue, *handlers):
 
 def start_receiver(lab, directory, conf, **environment):
     """snmptrapd in the NMS's namespace."""
+    return receiver(functools.partial(lab.processes.start, namespace=lab.ns["nms"]), directory, conf, "udp:162", **environment)
+
+
+def receiver(start, directory, conf, address, **environment):
+    """snmptrapd with a file of its own. start: procs.Processes.start, or in a namespace."""
     os.makedirs(directory, mode=0o700, exist_ok=True)
     assert NMS_ENGINE_ID in conf
     path = os.path.join(directory, "snmptrapd.conf")
@@ -138,9 +144,9 @@ def start_receiver(lab, directory, conf, **environment):
         file.write(conf)
     environment = {"SNMP_PERSISTENT_DIR": directory, "SNMPCONFPATH": directory, "MIBS": "",
                    "VMMIG_TRAP_QUEUE": os.path.join(directory, "queue"), **environment}
-    receiver = lab.start("nms", "snmptrapd", "snmptrapd", "-f", "-Lo", "-C", "-c", path, "udp:162", env=environment)
-    receiver.wait_log("NET-SNMP version", 30)
-    return receiver
+    started = start("snmptrapd", ["snmptrapd", "-f", "-Lo", "-C", "-c", path, address], env=environment)
+    started.wait_log("NET-SNMP version", 30)
+    return started
 
 
 @contextlib.contextmanager
