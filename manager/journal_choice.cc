@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 
 namespace vmmig {
@@ -48,7 +49,10 @@ void addJournalOptions(po::options_description& options) {
 Result<std::unique_ptr<Journal>> openChosenJournal(const Invocation& invocation) {
   auto file = journalFile(invocation);
   if (!file) return failure(file.error());
-  if (::access(file->c_str(), R_OK) != 0) return failure("there is no journal " + *file + " that you may read");
+  if (::access(file->c_str(), R_OK) != 0) {
+    if (errno == EACCES) return failure("you may not read the journal " + *file + ": be root, or in the group that owns it");
+    return failure("there is no journal " + *file + ": the first migration makes it; another is named by --journal");
+  }
   return Journal::openToRead(*file);
 }
 

@@ -34,11 +34,13 @@ std::optional<Character> decode(std::string_view text) {
   return Character{code, size};
 }
 
-/// HTML, section "Preprocessing the input stream": controls and noncharacters are parse errors.
+/// HTML, section "Preprocessing the input stream": controls and noncharacters are parse errors. And what turns the direction of
+/// the text behind it (UAX #9): a name that does so would make other words unreadable, which no element in SVG prevents.
 bool isForbidden(char32_t code) {
   bool isControl = (code < 0x20 && code != '\n' && code != '\t') || (code >= 0x7f && code <= 0x9f);
   bool isNoncharacter = (code >= 0xfdd0 && code <= 0xfdef) || (code & 0xfffe) == 0xfffe;
-  return isControl || isNoncharacter;
+  bool turns = (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+  return isControl || isNoncharacter || turns;
 }
 
 /// In text a line's end is a space.

@@ -160,9 +160,18 @@ void addLegs(Html& html, const JournalMigration& migration, const Story& story) 
     html.close("div");
   }
   html.close("div");
-  bool isOld =
-      std::none_of(story.lanes.begin(), story.lanes.end(), [](const Lane& lane) { return lane.kind >= LaneKind::source; });
-  if (isOld) html.element("p", "The journal has no record of what the devices did.", {{"class", "muted"}});
+  auto isTold = [&](auto ofKind) {
+    return std::any_of(story.lanes.begin(), story.lanes.end(), [&](const Lane& lane) { return ofKind(lane.kind); });
+  };
+  // An older vmmig wrote down moments, but neither hosts nor devices.
+  bool areHostsTold = isTold([](LaneKind kind) { return kind == LaneKind::host; });
+  bool isOld = !areHostsTold && (story.timeline.blocked || story.timeline.lastRead || story.timeline.commit);
+  if (!isTold([](LaneKind kind) { return kind >= LaneKind::source; }))
+    html.element("p",
+                 isOld          ? "The journal has no record of what the devices did."
+                 : areHostsTold ? "No device was touched."
+                                : "The journal tells of nothing that was done at a device.",
+                 {{"class", "muted"}});
   html.close("section");
 }
 

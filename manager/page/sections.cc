@@ -101,12 +101,13 @@ void addProof(Html& html, const Story& story) {
   std::vector<std::string> chain{"stop", "last read", "commit", "release", "resume"};
   if (!story.timeline.release && story.timeline.resume) std::erase(chain, "release");
   html.open("div", {{"class", "proof"}});
-  bool isWhole = true, isBroken = false;
+  bool isWhole = true, isBroken = false, isAny = false;
   Html steps;
   for (std::size_t at = 1; at < chain.size(); ++at) {
     auto first = momentOf(story, chain[at - 1]), second = momentOf(story, chain[at]);
     bool isKnown = first && second, holds = isKnown && *first <= *second;
     isWhole = isWhole && isKnown;
+    isAny = isAny || isKnown;
     isBroken = isBroken || (isKnown && !holds);
     auto text = chain[at - 1] + " ≤ " + chain[at] + ": ";
     text += !isKnown ? "not reached"
@@ -119,6 +120,7 @@ void addProof(Html& html, const Story& story) {
   html.open("p").element("strong",
                          isBroken  ? "The order does not hold."
                          : isWhole ? "The order is proven."
+                         : !isAny  ? "There is no order to prove: it did not come that far."
                                    : "The order is proven as far as it came.",
                          {{"id", "order"}});
   html.text(" Each moment as the manager learned it, by its monotone clock:").close("p");
@@ -144,8 +146,10 @@ void addFigures(Html& html, const JournalMigration& migration, const Story& stor
     }
   }
   {
-    Figure figure{html, "Rows moved", "rows"};
+    bool isTakenBack = migration.outcome == Outcome::notMoved || migration.outcome == Outcome::unreachable;
+    Figure figure{html, isTakenBack ? "Rows copied" : "Rows moved", "rows"};
     addNumber(html, totals.rows);
+    if (isTakenBack && totals.rows != 0) figure.note("and taken back");
     if (!migration.outcome) figure.note("told at the end");
   }
   {

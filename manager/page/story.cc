@@ -50,6 +50,8 @@ class Teller {
   void addVmLane();
   void sortLanes();
   void addRefusals();
+  void addSilent();
+  std::string deviceIn(const std::string& text) const;
 
   const JournalMigration& migration_;
   Story story_;
@@ -178,6 +180,27 @@ void Teller::sortLanes() {
   std::stable_sort(story_.lanes.begin(), story_.lanes.end(), [&](const Lane& a, const Lane& b) { return place(a) < place(b); });
 }
 
+/// The device that a sentence begins with.
+std::string Teller::deviceIn(const std::string& text) const {
+  for (const auto& leg : story_.legs)
+    for (const auto* side : {&leg.source, &leg.destination})
+      if (text.starts_with(side->name + ": ") || text.starts_with(side->name + " ")) return side->name;
+  return {};
+}
+
+/// Why a migration took too long stands nowhere else when a device has only fallen silent.
+void Teller::addSilent() {
+  for (const auto& lane : story_.lanes) {
+    if (lane.kind < LaneKind::source || lane.spans.empty() || lane.spans.back().word != "lost") continue;
+    auto said = std::find_if(lane.spans.rbegin(), lane.spans.rend(),
+                             [](const Span& span) { return span.word != "lost" && span.word != "aborting"; });
+    auto before = said == lane.spans.rend() ? std::string{} : " (it was " + said->word + ")";
+    story_.refusals.push_back({lane.spans.back().from, lane.name,
+                               "it did not take the end of the transfer" + before +
+                                   ", and is left to its own deadline: see whether it is up, its snmpd and its vmmigd"});
+  }
+}
+
 /// A failure is told by the leg, and begins with the device's name when a device said it; what a device says besides is its own.
 void Teller::addRefusals() {
   for (std::size_t leg = 0; leg < story_.legs.size(); ++leg) {
@@ -192,14 +215,16 @@ void Teller::addRefusals() {
       bool isNew = !side->error.empty() && part.failure.find(side->error) == std::string::npos;
       if (isNew) story_.refusals.push_back({story_.timeline.commit.value_or(story_.end), side->name, side->error});
       if (side->missing == 0) continue;
-      auto text = std::to_string(side->missing) +
-                  " rows could not be taken and are missing (bestEffort); the log of its vmmigd names them";
+      auto text = (side->missing == 1 ? "1 row" : std::to_string(side->missing) + " rows") +
+                  " could not be taken (bestEffort); the log of its vmmigd names the first ten";
       story_.refusals.push_back({story_.timeline.commit.value_or(story_.end), side->name, text});
     }
   }
+  addSilent();
   bool isTold = std::any_of(story_.refusals.begin(), story_.refusals.end(),
                             [&](const Refusal& refusal) { return migration_.reason.find(refusal.text) != std::string::npos; });
-  if (!migration_.reason.empty() && !isTold) story_.refusals.push_back({story_.end, "", migration_.reason});
+  if (!migration_.reason.empty() && !isTold)
+    story_.refusals.push_back({story_.end, deviceIn(migration_.reason), migration_.reason});
   std::stable_sort(story_.refusals.begin(), story_.refusals.end(),
                    [](const Refusal& a, const Refusal& b) { return a.at < b.at; });
 }

@@ -50,6 +50,7 @@ caption { text-align: left; color: var(--muted); font-size: 13px; padding: 4px 0
 th, td { text-align: left; vertical-align: top; padding: 4px 10px 4px 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; }
 thead th { color: var(--muted); font-size: 13px; }
+thead th.text, thead th.number, .devices th[scope=row], .role { overflow-wrap: normal; } .devices td, .role { white-space: nowrap; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; } td.number { white-space: nowrap; }
 #moment-table { max-width: 640px; } #lane-table { max-width: 860px; } #event-table td:nth-child(2) { width: 6em; }
 tr.total td, tr.total th { border-bottom: 0; font-weight: 600; }

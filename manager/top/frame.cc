@@ -2,6 +2,7 @@
 // The frame: holds first, since they do not wait, then transfers, then the agents.
 #include <algorithm>
 #include <cstdio>
+#include <sstream>
 
 #include "manager/report.h"
 #include "manager/top/frame_parts.h"
@@ -18,7 +19,43 @@ std::string counted(std::size_t count, const std::string& what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
+void keepIfCut(Notes& notes, const Line& line, Note note) {
+  note.text = fitted(note.text, std::string::npos);
+  if (plainText(line).find(note.text) != std::string::npos) return;
+  auto same = std::find_if(notes.begin(), notes.end(), [&](const Note& each) { return each.text == note.text; });
+  if (same == notes.end())
+    notes.push_back(std::move(note));
+  else
+    same->who += "; " + note.who;
+}
+
 namespace {
+
+/// Between words, where there are any; from the second line on two cells in.
+std::vector<std::string> wrapped(const std::string& text, std::size_t width) {
+  std::vector<std::string> lines(1);
+  std::istringstream words{text};
+  for (std::string word; words >> word;) {
+    bool isFirst = lines.back().find_first_not_of(' ') == std::string::npos;
+    bool fits = cellsOf(lines.back()) + 1 + cellsOf(word) <= width;
+    if (isFirst)
+      lines.back() += word;
+    else if (fits)
+      lines.back() += " " + word;
+    else
+      lines.push_back("  " + word);
+  }
+  return lines;
+}
+
+/// What is to be done is in them: nobody should need another terminal for it.
+void addNotes(std::vector<Line>& lines, const Notes& notes, const View& view) {
+  if (notes.empty()) return;
+  lines.emplace_back();
+  lines.push_back({{"NOTES", Style::bold}});
+  for (const auto& note : notes)
+    for (auto& line : wrapped(note.who + ": " + note.text, view.width)) lines.push_back({{std::move(line), note.style}});
+}
 
 Line titleOf(const Snapshot& snapshot, const View& view) {
   char delay[32];
@@ -61,9 +98,11 @@ Frame frameOf(const Snapshot& snapshot, const Inventory& inventory, const View& 
   frame.head = {titleOf(snapshot, view), summaryOf(snapshot, transfers, phases), {}};
   addPhases(frame.body, phases, view);
   frame.body.emplace_back();
-  addTransfers(frame.body, std::move(transfers), view);
+  Notes cut;
+  addTransfers(frame.body, std::move(transfers), view, cut);
   frame.body.emplace_back();
-  addAgents(frame.body, snapshot, view);
+  addAgents(frame.body, snapshot, view, cut);
+  addNotes(frame.body, cut, view);
   for (auto* lines : {&frame.head, &frame.body})
     for (auto& line : *lines) line = fitted(line, view.width);
   return frame;

@@ -54,7 +54,7 @@ std::string noteOf(const Snapshot& snapshot, const Agent& agent, const View& vie
 
 }  // namespace
 
-void addAgents(std::vector<Line>& lines, const Snapshot& snapshot, const View& view) {
+void addAgents(std::vector<Line>& lines, const Snapshot& snapshot, const View& view, Notes& cut) {
   lines.push_back({{"DEVICES AND HOSTS", Style::bold}});
   if (snapshot.agents.empty()) return lines.push_back({{"none", Style::dim}});
   Table table{{{"NAME", 10},
@@ -100,7 +100,13 @@ void addAgents(std::vector<Line>& lines, const Snapshot& snapshot, const View& v
                {abilitiesOf(is), Style::dim},
                {note, styleOf(agent) == Style::good ? Style::warn : styleOf(agent)}});
   }
-  for (auto& line : table.lines(view.width)) lines.push_back(std::move(line));
+  auto drawn = table.lines(view.width);
+  for (std::size_t at = 0; at < snapshot.agents.size(); ++at) {
+    const auto& agent = snapshot.agents[at];
+    auto style = styleOf(agent) == Style::good ? Style::warn : styleOf(agent);
+    keepIfCut(cut, drawn[at + 1], {agent.name, noteOf(snapshot, agent, view), style});
+  }
+  for (auto& line : drawn) lines.push_back(std::move(line));
 }
 
 }  // namespace vmmig::top

@@ -59,7 +59,7 @@ bool isBefore(const ShownTransfer& a, const ShownTransfer& b, Sort sort) {
 
 }  // namespace
 
-void addTransfers(std::vector<Line>& lines, std::vector<ShownTransfer> transfers, const View& view) {
+void addTransfers(std::vector<Line>& lines, std::vector<ShownTransfer> transfers, const View& view, Notes& cut) {
   if (view.hidesFinished) std::erase_if(transfers, [](const auto& each) { return isFinal(each.row->operStatus); });
   std::stable_sort(transfers.begin(), transfers.end(), [&](const auto& a, const auto& b) { return isBefore(a, b, view.sort); });
   if (view.isReversed) std::reverse(transfers.begin(), transfers.end());
@@ -89,7 +89,12 @@ void addTransfers(std::vector<Line>& lines, std::vector<ShownTransfer> transfers
                {std::to_string(row.epoch.value), ended},
                {noteOf(row), row.missing || !row.error.value.empty() ? Style::bad : ended}});
   }
-  for (auto& line : table.lines(view.width)) lines.push_back(std::move(line));
+  auto drawn = table.lines(view.width);
+  for (std::size_t at = 0; at < transfers.size(); ++at) {
+    const auto& each = transfers[at];
+    keepIfCut(cut, drawn[at + 1], {each.agent->name + ", " + each.vm, noteOf(*each.row), Style::bad});
+  }
+  for (auto& line : drawn) lines.push_back(std::move(line));
 }
 
 void addPhases(std::vector<Line>& lines, const std::vector<ShownPhase>& phases, const View& view) {

@@ -13,6 +13,9 @@ struct Glyph {
   std::size_t cells;
 };
 
+/// What turns the direction of the text behind it (UAX #9), as some terminals do.
+bool turns(wchar_t wide) { return (wide >= 0x202a && wide <= 0x202e) || (wide >= 0x2066 && wide <= 0x2069); }
+
 /// The text, character by character, with '?' for what is none, or would do something to a terminal.
 std::vector<Glyph> glyphsOf(const std::string& text) {
   std::vector<Glyph> glyphs;
@@ -21,7 +24,7 @@ std::vector<Glyph> glyphsOf(const std::string& text) {
     wchar_t wide = 0;
     auto size = std::mbrtowc(&wide, text.data() + at, text.size() - at, &state);
     bool isText = size != 0 && size <= text.size() - at;
-    int cells = isText ? ::wcwidth(wide) : -1;
+    int cells = isText && !turns(wide) ? ::wcwidth(wide) : -1;
     if (!isText) {
       state = {};
       size = 1;

@@ -31,11 +31,6 @@ def run(all_blocks):
     return documents.run(all_blocks, TOP, os.path.dirname(program("vmmig")))
 
 
-def assert_shown(ran):
-    for shown, printed in ran:
-        assert shown.pattern().fullmatch(printed), f"$ {shown.command}\n{printed}\nis not what is shown:\n{shown.output}"
-
-
 @pytest.mark.parametrize("name", DOCS)
 def test_every_command_runs_and_prints_what_is_shown(name):
     """The tutorial as a whole; the others in its network, as it is before it is cleaned up."""
@@ -46,18 +41,18 @@ def test_every_command_runs_and_prints_what_is_shown(name):
         chosen = documents.blocks(tutorial.split(CLEAN_UP)[0]) + documents.blocks(read(f"docs/{name}"))
         assert CLEAN_UP in tutorial
     ran = run(chosen)
-    assert_shown(ran)
+    documents.assert_shown(ran)
 
 
 def test_a_document_that_shows_something_else_is_found_out():
     good = "$ echo one two\none ...\n"
-    assert_shown(run([good]))
+    documents.assert_shown(run([good]))
     with pytest.raises(AssertionError, match="is not what is shown"):
-        assert_shown(run(["$ echo one two\ntwo ...\n"]))
+        documents.assert_shown(run(["$ echo one two\ntwo ...\n"]))
     with pytest.raises(AssertionError, match="it stopped with 1"):
         run(["false\n", good])
     with pytest.raises(AssertionError, match="is not what is shown"):
-        assert_shown(run(["$ echo one; echo two\none\n"]))
+        documents.assert_shown(run(["$ echo one; echo two\none\n"]))
 
 
 def test_no_block_is_left_out():

@@ -73,26 +73,41 @@ def source_with_build(top, build, directory):
 
 
 def run(all_blocks, top, build, seconds=300):
-    """Run the blocks in order; returns [(Shown, what it printed)], and fails when a command of a script does."""
-    text, shown = script(all_blocks)
+    """Run the blocks in order, in a source directory; returns [(Shown, what it printed)], and fails when a command of a script does."""
     with tempfile.TemporaryDirectory(prefix="vmmig-docs-") as directory:
         source = os.path.join(directory, "source")
         os.mkdir(source)
         source_with_build(top, build, source)
-        path = os.path.join(directory, "script")
-        with open(path, "w") as file:
-            file.write(text)
-        env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": directory, "TMPDIR": directory, "LC_ALL": "C.UTF-8"}
-        with open(os.path.join(directory, "printed"), "w+") as printed:
-            with subprocess.Popen([*ISOLATED, path], cwd=source, env=env, stdin=subprocess.DEVNULL, stdout=printed,
-                                  stderr=subprocess.STDOUT) as program:
-                try:
-                    status = program.wait(seconds)
-                except subprocess.TimeoutExpired:
-                    program.kill()
-                    status = "nothing in time"
-            printed.seek(0)
-            output = printed.read()
+        return execute(all_blocks, directory, directory, ISOLATED, source, seconds)
+
+
+def run_installed(all_blocks, root, seconds=300):
+    """The same in a chroot, with the programs that are installed there."""
+    with tempfile.TemporaryDirectory(prefix="vmmig-docs-", dir=os.path.join(root, "root")) as directory:
+        return execute(all_blocks, directory, "/" + os.path.relpath(directory, root), ["chroot", root, *ISOLATED], "/", seconds)
+
+
+def execute(all_blocks, directory, inside, isolated, cwd, seconds):
+    """inside: the directory's name where the script runs."""
+    text, shown = script(all_blocks)
+    with open(os.path.join(directory, "script"), "w") as file:
+        file.write(text)
+    env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": inside, "TMPDIR": inside, "LC_ALL": "C.UTF-8"}
+    with open(os.path.join(directory, "printed"), "w+") as printed:
+        with subprocess.Popen([*isolated, os.path.join(inside, "script")], cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=printed,
+                              stderr=subprocess.STDOUT) as program:
+            try:
+                status = program.wait(seconds)
+            except subprocess.TimeoutExpired:
+                program.kill()
+                status = "nothing in time"
+        printed.seek(0)
+        output = printed.read()
     pieces = output.split(MARK)
     assert status == 0 and pieces[-1] == "the end", f"it stopped with {status}:\n{output[-3000:]}"
     return list(zip(shown, pieces[1:-1:2], strict=True))
+
+
+def assert_shown(ran):
+    for shown, printed in ran:
+        assert shown.pattern().fullmatch(printed), f"$ {shown.command}\n{printed}\nis not what is shown:\n{shown.output}"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The packages of `./dev deb`, the same with a higher version, and a chroot in which they are installed once for all tests."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -14,7 +15,29 @@ from lab.procs import Processes
 
 DEB = pathlib.Path(os.environ["VMMIG_BUILDDIR"], "deb")
 NAMES = ("vm-migration-mib", "vmmig", "vmmig-nms", "vmmigd")
+AGENT = "tcp:127.0.0.1"
+MODULE = "1.3.6.1.4.1.32473.1"
+# What the operator writes: our packages let nobody read or write anything.
+OPERATOR = f"""\
+agentaddress tcp:127.0.0.1:161
+createUser vmmig SHA-256 manager-authentication AES manager-privacy
+rwuser vmmig priv .{MODULE}
+"""
+SNMP_CONF = """\
+defVersion 3
+defSecurityName vmmig
+defSecurityLevel authPriv
+defAuthType SHA-256
+defAuthPassphrase manager-authentication
+defPrivType AES
+defPrivPassphrase manager-privacy
+"""
+USERS_CONF = "createUser -e 0x80007ed904766d6d69672d6d6772 inform SHA-256 inform-authentication AES inform-privacy\nauthUser log inform priv\n"
+VMMIG_CONF = "[host.host-a]\nagent = tcp:127.0.0.1\ndevices =\n"
+# As the user of the service, who may read /etc/vmmig/snmp.conf.
+VMMIG = ("env", "-i", "PATH=/usr/bin", "SNMPCONFPATH=/etc/vmmig", "setpriv", "--reuid", "vmmig", "--regid", "vmmig", "--init-groups", "vmmig")
 ENTRY = "vmmig ({version}) UNRELEASED; urgency=medium\n\n  * For the test of upgrades.\n\n -- Nobody <nobody@vmmig.example>  {date}\n\n"
+NEW = "# Of the next version.\n"
 
 
 def changelog(field):
@@ -22,21 +45,40 @@ def changelog(field):
                           text=True).stdout.strip()
 
 
+def configure(chroot):
+    """What an operator adds to the packages' own files."""
+    chroot.write("/etc/snmp/snmpd.conf.d/operator.conf", OPERATOR, 0o600)
+    chroot.write("/etc/vmmig/snmp.conf", SNMP_CONF, 0o640, "root:vmmig")
+    chroot.write("/etc/vmmig/users.conf", USERS_CONF, 0o640, "root:vmmig")
+    chroot.write("/etc/vmmig/vmmig.conf", VMMIG_CONF)
+
+
+def checks(ask):
+    """{check: its health} as the device tells them; empty when it does not answer."""
+    asked = ask("show", AGENT, "check", "--json", check=False)
+    rows = json.loads(asked.stdout) if asked.returncode == 0 else []
+    return {row["vmMigCheckName"]: row["vmMigCheckHealth"] for row in rows}
+
+
 def build_higher(directory):
-    """The same tree with one entry more in its changelog. Nothing is compiled: what was built stays built, and is packed again."""
+    """The same tree with one entry more in its changelog, and NEW at the end of both configuration files. Nothing is compiled: what was
+    built stays built, and is packed again."""
     source = DEB / "source"
     log = source / "debian" / "changelog"
-    before = log.read_text()
+    changed = {path: path.read_text() for path in (log, source / "debian/vmmigd.conf", source / "debian/snmpd.conf.d/vmmigd.conf")}
     version = changelog("Version") + "+upgrade1"
     try:
-        log.write_text(ENTRY.format(version=version, date=changelog("Date")) + before)
+        date = changelog("Date")
+        for path, before in changed.items():
+            path.write_text(ENTRY.format(version=version, date=date) + before if path == log else before + NEW)
         for done in source.glob("debian/*.debhelper.log"):
             done.unlink()
         result = subprocess.run(["debian/rules", "binary"], cwd=source, capture_output=True, text=True, timeout=900, check=False,
                                 env={**os.environ, "DEB_BUILD_OPTIONS": "nocheck noautodbgsym"})
         assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     finally:
-        log.write_text(before)
+        for path, before in changed.items():
+            path.write_text(before)
     for package in DEB.glob("*+upgrade1*.deb"):
         shutil.move(package, directory / package.name)
     return version

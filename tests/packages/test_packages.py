@@ -2,37 +2,18 @@
 """The Debian packages in a chroot: installed by apt, run as their units run them, upgraded, removed, purged. The tests go on from each other."""
 
 import functools
-import json
+import gzip
 import subprocess
 
 import pytest
 
-from conftest import NAMES
+from conftest import AGENT, DEB, MODULE, NAMES, NEW, VMMIG, checks, configure
 from lab import unit
-from lab.booted import Booted
 from lab.netns import wait_until
 from lab.unit import Unit, user_of
 
-AGENT = "tcp:127.0.0.1"
-MODULE = "1.3.6.1.4.1.32473.1"
 DROP_IN = "/etc/snmp/snmpd.conf.d/vmmigd.conf"
-# What the operator writes: our packages let nobody read or write anything.
-OPERATOR = f"""\
-agentaddress tcp:127.0.0.1:161
-createUser vmmig SHA-256 manager-authentication AES manager-privacy
-rwuser vmmig priv .{MODULE}
-"""
-SNMP_CONF = """\
-defVersion 3
-defSecurityName vmmig
-defSecurityLevel authPriv
-defAuthType SHA-256
-defAuthPassphrase manager-authentication
-defPrivType AES
-defPrivPassphrase manager-privacy
-"""
-USERS_CONF = "createUser -e 0x80007ed904766d6d69672d6d6772 inform SHA-256 inform-authentication AES inform-privacy\nauthUser log inform priv\n"
-VMMIG_CONF = "[host.host-a]\nagent = tcp:127.0.0.1\ndevices =\n"
+DOCUMENTS = ("mib.md", "operator-guide.md", "protocol.md", "tutorial.md")
 VM = "vm = 6ba7b810-9dad-41d1-80b4-00c04fd430c8,web1,10.1.0.5\n"
 
 
@@ -45,19 +26,8 @@ def start_snmpd(chroot, processes, namespace):
     return Unit(chroot, "snmpd").start(processes, namespace)
 
 
-# As the user of the service, who may read /etc/vmmig/snmp.conf.
-VMMIG = ("env", "-i", "PATH=/usr/bin", "SNMPCONFPATH=/etc/vmmig", "setpriv", "--reuid", "vmmig", "--regid", "vmmig", "--init-groups", "vmmig")
-
-
 def vmmig(chroot, namespace, *words, check=True):
     return namespace.run(*chroot.argv(*VMMIG, *words), check=check, timeout=60)
-
-
-def checks(ask):
-    """{check: its health} as the device tells them; empty when it does not answer."""
-    asked = ask("show", AGENT, "check", "--json", check=False)
-    rows = json.loads(asked.stdout) if asked.returncode == 0 else []
-    return {row["vmMigCheckName"]: row["vmMigCheckHealth"] for row in rows}
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +91,17 @@ def test_bash_completes(chroot):
     assert completion == chroot.run("vmmig", "completion", "bash").stdout and "complete -F _vmmig vmmig" in completion
 
 
+def test_the_documents_are_installed(chroot):
+    """Compressed, as Debian has it, and those of this source."""
+    for name in DOCUMENTS:
+        installed = gzip.decompress(chroot.path(f"/usr/share/doc/vmmig/{name}.gz").read_bytes()).decode()
+        assert installed == (DEB / "source" / "docs" / name).read_text(), name
+    for package in ("vmmig", "vmmigd"):
+        assert "on Debian" in chroot.path(f"/usr/share/doc/{package}/README.Debian").read_text()
+
+
 def test_vmmigd_and_the_manager_run_as_their_units_say(chroot, processes, namespace):
-    chroot.write("/etc/snmp/snmpd.conf.d/operator.conf", OPERATOR, 0o600)
-    chroot.write("/etc/vmmig/snmp.conf", SNMP_CONF, 0o640, "root:vmmig")
-    chroot.write("/etc/vmmig/users.conf", USERS_CONF, 0o640, "root:vmmig")
-    chroot.write("/etc/vmmig/vmmig.conf", VMMIG_CONF)
+    configure(chroot)
     start_snmpd(chroot, processes, namespace)
     agent = Unit(chroot, "vmmigd").start(processes, namespace)
     wait_until(lambda: "vmmigd" in vmmig(chroot, namespace, "show", AGENT, check=False).stdout, 30, "vmmigd answers")
@@ -181,25 +157,6 @@ def test_each_capability_is_needed(chroot, processes, namespace):
     conf.write_text(shipped)
 
 
-def test_systemd_runs_them_with_all_that_the_units_forbid(chroot, processes):
-    system = Booted(chroot, processes)
-    system.run("sh", "-c", "echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose")
-    system.wait_active("snmpd", "vmmigd", "vmmig")
-
-    def ask(*words, check):
-        return system.run(*VMMIG, *words, check=check)
-    told = wait_until(lambda: checks(ask), 30, "vmmigd tells how it is")
-    assert set(told.values()) == {"up"}, told
-    for name, capabilities in (("vmmigd", "000000c000003000"), ("vmmig", "0000000000000400")):
-        status = system.status_of(name)
-        assert (status["CapEff"], status["CapBnd"], status["NoNewPrivs"], status["Seccomp"]) == (capabilities, capabilities, "1", "2")
-    system.run("systemctl", "kill", "--signal=KILL", "vmmigd")
-    wait_until(lambda: system.show("vmmigd", "NRestarts", "SubState") == {"NRestarts": "1", "SubState": "running"}, 30, "vmmigd is started again")
-    system.run("systemctl", "stop", "vmmigd", "vmmig")
-    for name in ("vmmigd", "vmmig"):
-        assert system.show(name, "Result", "ActiveState") == {"Result": "success", "ActiveState": "inactive"}
-
-
 def test_an_upgrade_keeps_what_the_operator_wrote_and_what_the_services_remember(chroot, higher):
     directory, version = higher
     conf = chroot.path("/etc/vmmig/vmmigd.conf")
@@ -211,7 +168,10 @@ def test_an_upgrade_keeps_what_the_operator_wrote_and_what_the_services_remember
     chroot.apt("install", "--only-upgrade", *NAMES)
     for package in NAMES:
         assert version_of(chroot, package) == f"{version} installed"
-    assert conf.read_text().endswith(VM)
+    # What was edited is kept, with the next version beside it; what was not is replaced.
+    assert conf.read_text().endswith(VM) and NEW not in conf.read_text()
+    assert chroot.path("/etc/vmmig/vmmigd.conf.dpkg-dist").read_text().endswith(NEW)
+    assert chroot.path(DROP_IN).read_text().endswith(NEW)
     assert chroot.path("/var/lib/vmmigd/remembered").read_text() == "a transfer"
     assert chroot.path("/var/lib/vmmig/journal.db").read_bytes() == journal
     assert {name: user_of(chroot, name)[0] for name in ids} == ids

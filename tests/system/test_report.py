@@ -96,7 +96,7 @@ def test_refused_running_and_interrupted_migrations_have_pages(lab, browser, tmp
     page = write_page(vmmig, tmp_path)
     dom, _ = browser.dom(page)
     assert differences(dom, told) == []
-    assert Page(dom).rows("refusal-table")[0][1] in ("fw-b", "–") and "Not moved" in dom
+    assert "fw-b" in [row[1] for row in Page(dom).rows("refusal-table")] and "Not moved" in dom
     assert_readable(browser, page)
     # While it runs, and after its manager was killed.
     vmmig.agents["fw-b"].start().wait_ready()
@@ -127,7 +127,7 @@ def test_a_hostile_name_is_only_a_name(lab, browser, tmp_path):
     assert told["vmName"] == name
     page = write_page(vmmig, tmp_path)
     dom, console = browser.dom(page)
-    assert console == [] and Page(dom).text("h1") == f"VM {name}" and "<script" not in dom
+    assert console == [] and Page(dom).text("h1") == f"VM {name}".replace("\u202e", "\ufffd") and "<script" not in dom
     assert differences(dom, told) == []
     assert_readable(browser, page)
     for words, status, said in ((["99"], 1, "has no migration 99"), (["x"], 2, "no number"),

@@ -17,6 +17,7 @@ TEST(Escaping, whatIsNoTextIsReplaced) {
   for (std::string bad : {"\xff", "\x80", "\x01", "\x7f", "\xc2\x85"}) EXPECT_EQ(escaped(bad), replaced) << bad;
   EXPECT_EQ(escaped("\xed\xa0\x80"), replaced + replaced + replaced) << "a surrogate";
   EXPECT_EQ(escaped("\xef\xbf\xbf"), replaced) << "a noncharacter";
+  EXPECT_EQ(escaped("\u202e\u2066\u200f"), replaced + replaced + "\u200f") << "what turns the text behind it, and a mere mark";
   EXPECT_EQ(escaped("x\xe2\x82"), "x" + replaced + replaced) << "cut off";
   EXPECT_EQ(shortened("äöüß", 3), "ä…ß");
   EXPECT_EQ(shortened("firewall-17", 6), "fir…17");

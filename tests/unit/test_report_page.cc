@@ -201,6 +201,39 @@ TEST_F(Page, aRefusalNamesDeviceAndReason) {
   EXPECT_FALSE(has(page, "The stop, magnified"));
 }
 
+TEST_F(Page, aDeviceThatFellSilentIsNamed) {
+  migration.plan.legs = {{"fw-a", "fw-b"}};
+  tellHost(0, "host-a", "preCopy");
+  tellDevice(5000, 0, false, "prepared");
+  tellDevice(9000, 0, false, "aborting");
+  tellDevice(19000, 0, false, "lost");
+  migration.outcome = Outcome::notMoved;
+  migration.reason = "it took longer than the stop may last";
+  migration.totals.rows = 7;
+  auto story = storyOf(migration, events, 0);
+  ASSERT_EQ(story.refusals.size(), 2u);
+  EXPECT_EQ(story.refusals[0].device, migration.plan.legs[0].destination);
+  EXPECT_EQ(story.refusals[0].at, 19000);
+  EXPECT_TRUE(has(story.refusals[0].text, "(it was prepared)"));
+  EXPECT_EQ(story.refusals[1].device, "");
+  // And nothing that was taken back is called moved.
+  EXPECT_TRUE(has(html(), "Rows copied") && has(html(), "and taken back"));
+  EXPECT_FALSE(has(html(), "Rows moved"));
+}
+
+TEST_F(Page, aReasonIsTheDevicesWhoseNameItBeginsWith) {
+  migration.plan.legs = {{"fw-a", "fw-b"}};
+  tellHost(0, "host-a", "stopped");
+  migration.outcome = Outcome::unreachable;
+  migration.reason = migration.plan.legs[0].destination + " has no VM-MIGRATION-MIB: is its vmmigd running?";
+  auto story = storyOf(migration, events, 0);
+  ASSERT_EQ(story.refusals.size(), 1u);
+  EXPECT_EQ(story.refusals[0].device, migration.plan.legs[0].destination);
+  EXPECT_EQ(story.refusals[0].text, migration.reason);
+  EXPECT_TRUE(has(html(), "No device was touched."));
+  EXPECT_TRUE(has(html(), "There is no order to prove"));
+}
+
 TEST_F(Page, cancelledInTheStopTheVmRunsAgainAtItsSource) {
   move(1);
   std::erase_if(events, [](const JournalEvent& event) {

@@ -248,15 +248,42 @@ TEST_F(Top, onANarrowTerminalTheLeastImportantColumnsGo) {
   EXPECT_TRUE(has(text(), "EPOCH"));
 }
 
+TEST_F(Top, aNoteThatIsCutStandsBelowInFull) {
+  const std::string remedy = "net.netfilter.nf_conntrack_tcp_loose is 1: this firewall is not strict; set it to 0 with sysctl";
+  for (const auto* name : {"fw-a", "fw-b"}) {
+    auto& agent = device(name);
+    agent.scalars.health = Health::degraded;
+    agent.scalars.healthText = {remedy};
+  }
+  view.width = 300;
+  EXPECT_TRUE(has(text(), remedy));
+  EXPECT_FALSE(has(text(), "NOTES"));
+  view.width = 60;
+  EXPECT_TRUE(has(text(),
+                  "\n\nNOTES\nfw-a; fw-b: net.netfilter.nf_conntrack_tcp_loose is 1: this\n"
+                  "  firewall is not strict; set it to 0 with sysctl\n"))
+      << text();
+  view.width = 10;
+  EXPECT_TRUE(has(text(), "\n  strict;\n")) << text();
+}
+
+TEST_F(Top, aTransfersReasonThatIsCutStandsBelowInFull) {
+  auto& row = transfer(device("fw-b"), TransferRole::destination, TransferOper::failed, 5);
+  row.error = {"vmMigTcpConnTable, row 10.1.0.5:7000: the device is full; see vmMigMaxRows and vmMigHealthText"};
+  view.width = 80;
+  EXPECT_TRUE(has(text(), "\nNOTES\nfw-b, 00000000-0000-0000-0000-000000000001: ")) << text();
+  EXPECT_TRUE(has(text(), " see vmMigMaxRows and")) << text();
+}
+
 TEST_F(Top, whatADeviceSaysDoesNothingToTheTerminal) {
   auto& agent = device("fw-a");
   agent.names[vm(1)] =
       "\033[2J\r\nweb\xff\xc2\x9b"
-      "1\t";
+      "1\t\u202e";
   transfer(agent, TransferRole::source, TransferOper::tracking, 1);
   auto all = text();
   for (char c : {'\033', '\r', '\t', '\xff', '\x9b'}) EXPECT_EQ(all.find(c), std::string::npos) << static_cast<int>(c);
-  EXPECT_TRUE(has(all, "?[2J??web??1?"));
+  EXPECT_TRUE(has(all, "?[2J??web??1??"));
 }
 
 TEST_F(Top, wideCharactersTakeTwoCells) {
