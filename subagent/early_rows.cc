@@ -17,8 +17,8 @@ bool EarlyRows::hasWork() const {
 }
 
 bool EarlyRows::isOurs(const AnyRow& row) {
-  auto place = rows_.find(row);
-  if (place != rows_.entries().end() && place->second.created) return true;
+  auto* place = rows_.find(row);
+  if (place && place->second.created) return true;
   auto* table = find(row.table());
   return table && table->toRemove.contains(image::packKey(row));
 }
@@ -46,8 +46,8 @@ void EarlyRows::drop(EarlyTable& table, Place place) {
 
 void EarlyRows::note(EarlyTable& table, const AnyRow& row) {
   auto key = image::packKey(row);
-  auto place = rows_.entries().find(key);
-  bool isOurs = place != rows_.entries().end() && place->second.created;
+  auto* place = rows_.find(row.table(), key);
+  bool isOurs = place && place->second.created;
   if (!isOurs) {
     if (!table.toRemove.contains(key)) table.others.insert(std::move(key));
     return;
@@ -69,8 +69,8 @@ void EarlyRows::note(EarlyTable& table, const AnyRow& row) {
 void EarlyRows::noteGone(EarlyTable& table, const std::string& key) {
   table.others.erase(key);
   if (table.toRemove.erase(key) > 0) file_.drop(key);
-  auto place = rows_.entries().find(key);
-  if (place == rows_.entries().end() || !place->second.created) return;
+  auto* place = rows_.find(table.table.table(), key);
+  if (!place || !place->second.created) return;
   table.unseen.erase(place);
   if (!table.toMake.contains(place)) table.left.insert(place);
   if (table.isClosing) return;
@@ -86,9 +86,8 @@ void EarlyRows::beginReading(EarlyTable& table) {
 }
 
 void EarlyRows::noteUnread(EarlyTable& table, std::uint32_t reading) {
-  auto [at, end] = rows_.of(table.table.table());
-  for (; at != end; ++at)
-    if (at->second.created && at->second.seenIn != reading) noteGone(table, at->first);
+  for (auto& [key, entry] : rows_.of(table.table.table()))
+    if (entry.created && entry.seenIn != reading) noteGone(table, key);
   table.isRead = true;
 }
 
@@ -135,8 +134,9 @@ void EarlyRows::removed(EarlyTable& table, const AnyRow& key) {
 
 EarlyTable::Keys EarlyRows::ours() const {
   EarlyTable::Keys keys;
-  for (const auto& [key, entry] : rows_.entries())
-    if (entry.created) keys.insert(key);
+  for (const auto& [subid, entries] : rows_.tables())
+    for (const auto& [key, entry] : entries)
+      if (entry.created) keys.insert(key);
   for (const auto& table : tables_) keys.insert(table.toRemove.begin(), table.toRemove.end());
   return keys;
 }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/image_log.h"
 
-#include <tuple>
+#include <utility>
 
 #include "subagent/transfer_clock.h"
 
 namespace vmmig {
 
 ImageLog::ImageLog(const Uuid& vm, const TransferLimits& limits)
-    : limits_(limits), writer_(limits.chunkOctets), rows_(vm), sweep_(rows_.entries().end()), sweepEnd_(sweep_) {}
+    : limits_(limits), writer_(limits.chunkOctets), rows_(vm) {}
 
 Status ImageLog::observe(const AnyRow& row, Clock::time_point now) {
-  auto place = rows_.find(row);
-  if (place != rows_.entries().end()) {
+  auto* place = rows_.find(row);
+  if (place) {
     place->second.seenIn = reading_;
     auto before = rows_.unpack(*place);
     if (isUndisturbed(before, row, now - place->second.at)) return {};
@@ -29,48 +29,60 @@ Status ImageLog::observe(const AnyRow& row, Clock::time_point now) {
   return takeChunks();
 }
 
-void ImageLog::noteEnd(const Place& place, const AnyRow& row) {
-  auto& [key, entry] = *place;
+void ImageLog::noteEnd(Place place, const AnyRow& row) {
+  auto& entry = place->second;
   auto life = remainingLifeSeconds(row);
   if (!life || std::chrono::seconds{*life} > nearEnd) return;
   entry.ends = entry.at + std::chrono::seconds{*life};
-  ending_.emplace(entry.ends, key);
+  ending_.emplace(entry.ends, place);
 }
 
-void ImageLog::forgetEnd(const Place& place) {
-  auto& [key, entry] = *place;
-  ending_.erase({entry.ends, key});
+void ImageLog::forgetEnd(Place place) {
+  auto& entry = place->second;
+  ending_.erase({entry.ends, place});
   entry.ends = Clock::time_point::max();
 }
 
-ImageLog::Place ImageLog::drop(Place place) {
+void ImageLog::tellGone(Place place) {
   forgetEnd(place);
   writer_.remove(rows_.unpack(*place));
-  return rows_.erase(place);
+}
+
+void ImageLog::drop(Place place) {
+  tellGone(place);
+  rows_.erase(place);
 }
 
 void ImageLog::remove(const AnyRow& key) {
-  if (auto found = rows_.find(key); found != rows_.entries().end()) drop(found);
+  if (auto* found = rows_.find(key)) drop(found);
 }
 
 void ImageLog::removeEnding(Clock::time_point when) {
-  while (!ending_.empty() && ending_.begin()->first <= when) drop(rows_.entries().find(std::string{ending_.begin()->second}));
+  while (!ending_.empty() && ending_.begin()->first <= when) drop(ending_.begin()->second);
 }
 
 std::optional<AnyRow> ImageLog::find(const AnyRow& key) {
-  auto place = rows_.find(key);
-  return place == rows_.entries().end() ? std::nullopt : std::optional{rows_.unpack(*place)};
+  auto* place = rows_.find(key);
+  return place ? std::optional{rows_.unpack(*place)} : std::nullopt;
 }
 
 void ImageLog::beginReading(const TableInfo& table) {
   ++reading_;
-  read_ = &table;
+  swept_ = &rows_.of(table);
+  isSweeping_ = false;
 }
 
 bool ImageLog::removeGone(std::size_t most) {
-  if (read_) std::tie(sweep_, sweepEnd_) = rows_.of(*std::exchange(read_, nullptr));
-  for (; most > 0 && sweep_ != sweepEnd_; --most) sweep_ = sweep_->second.seenIn == reading_ ? std::next(sweep_) : drop(sweep_);
-  return sweep_ != sweepEnd_;
+  if (!std::exchange(isSweeping_, true)) sweep_ = swept_->begin();
+  for (; most > 0 && sweep_ != swept_->end(); --most) {
+    if (sweep_->second.seenIn == reading_) {
+      ++sweep_;
+      continue;
+    }
+    tellGone(&*sweep_);
+    sweep_ = rows_.erase(*swept_, sweep_);
+  }
+  return sweep_ != swept_->end();
 }
 
 Status ImageLog::takeChunks() {

@@ -46,11 +46,12 @@ class ImageLog {
   const image::Digest& digest() const { return rows_.digest(); }
 
  private:
-  using Place = ImageRows::Map::iterator;
+  using Place = ImageRows::Place;
   Status takeChunks();
-  void noteEnd(const Place& place, const AnyRow& row);
-  void forgetEnd(const Place& place);
-  Place drop(Place place);
+  void noteEnd(Place place, const AnyRow& row);
+  void forgetEnd(Place place);
+  void tellGone(Place place);
+  void drop(Place place);
 
   const TransferLimits& limits_;
   image::ChunkWriter writer_;
@@ -59,10 +60,11 @@ class ImageLog {
   ImageRows rows_;
   std::uint32_t reading_ = 1;
   // The table that is read; its sweep begins behind the reading.
-  const TableInfo* read_ = nullptr;
-  Place sweep_, sweepEnd_;
+  ImageRows::Map* swept_ = nullptr;
+  bool isSweeping_ = false;
+  ImageRows::Map::iterator sweep_;
   // Rows that end before long, and when.
-  std::set<std::pair<Clock::time_point, std::string_view>> ending_;
+  std::set<std::pair<Clock::time_point, Place>> ending_;
 };
 
 }  // namespace vmmig

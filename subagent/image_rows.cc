@@ -5,8 +5,15 @@
 
 namespace vmmig {
 
-ImageRows::Map::iterator ImageRows::put(const AnyRow& row, std::string octets, Clock::time_point at) {
-  auto [place, isNew] = entries_.try_emplace(image::packKey(row));
+ImageRows::Place ImageRows::find(const TableInfo& table, const std::string& key) {
+  auto& entries = of(table);
+  auto found = entries.find(key);
+  return found == entries.end() ? nullptr : &*found;
+}
+
+ImageRows::Place ImageRows::put(const AnyRow& row, std::string octets, Clock::time_point at) {
+  auto [found, isNew] = of(row.table()).try_emplace(image::packKey(row));
+  auto* place = &*found;
   change(place, isNew ? std::nullopt : std::optional{unpack(*place)}, row, std::move(octets), at);
   return place;
 }
@@ -26,18 +33,14 @@ void ImageRows::change(Place place, const std::optional<AnyRow>& before, const A
   digest_.add(row);
 }
 
-std::pair<ImageRows::Map::iterator, ImageRows::Map::iterator> ImageRows::of(const TableInfo& table) {
-  auto prefix = [](std::uint32_t subid) { return std::string{static_cast<char>(subid >> 8), static_cast<char>(subid)}; };
-  return {entries_.lower_bound(prefix(table.subid)), entries_.lower_bound(prefix(table.subid + 1))};
+void ImageRows::erase(Place place) {
+  digest_.remove(unpack(*place));
+  of(tableOf(*place)).erase(place->first);
 }
 
-void ImageRows::erase(const AnyRow& key) {
-  if (auto found = find(key); found != entries_.end()) erase(found);
-}
-
-ImageRows::Map::iterator ImageRows::erase(Map::iterator at) {
+ImageRows::Map::iterator ImageRows::erase(Map& table, Map::iterator at) {
   digest_.remove(unpack(*at));
-  return entries_.erase(at);
+  return table.erase(at);
 }
 
 void ImageRows::refresh(Place place, const AnyRow& row, Clock::time_point at) {

@@ -79,8 +79,8 @@ void ImageStaging::put(const image::Put& put, Clock::time_point now) {
 }
 
 void ImageStaging::erase(const AnyRow& key) {
-  auto place = rows_.find(key);
-  if (place == rows_.entries().end()) return;
+  auto* place = rows_.find(key);
+  if (!place) return;
   if (watcher_) watcher_->onErase(place);
   rows_.erase(place);
 }

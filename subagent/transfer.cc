@@ -90,13 +90,11 @@ void Transfer::start(Task<> task) {
 void Transfer::letGo(ImageRows rows) { start(freeInSlices(loop(), std::move(rows), context().limits.sliceRows)); }
 
 Task<> Transfer::freeInSlices(EventLoop& loop, ImageRows rows, std::size_t slice) {
-  auto& entries = rows.entries();
-  while (!entries.empty()) {
-    auto end = entries.begin();
-    for (std::size_t i = 0; i < slice && end != entries.end(); ++i) ++end;
-    entries.erase(entries.begin(), end);
-    co_await nextTurn(loop);
-  }
+  for (auto& [subid, entries] : rows.tables())
+    while (!entries.empty()) {
+      for (std::size_t i = 0; i < slice && !entries.empty(); ++i) entries.erase(entries.begin());
+      co_await nextTurn(loop);
+    }
 }
 
 Task<Status> Transfer::forEachRow(unsigned work, Visitor visit, Tables tables) {

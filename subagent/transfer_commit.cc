@@ -137,10 +137,10 @@ Task<Status> DestinationTransfer::createRowsOf(unsigned work, const TableInfo& t
     return {};
   };
   Places places;
-  auto [at, end] = rows().of(table);
-  while (at != end) {
+  auto& entries = rows().of(table);
+  for (auto at = entries.begin(); at != entries.end();) {
     places.clear();
-    for (; at != end && places.size() < context().limits.sliceRows; ++at) places.push_back(at);
+    for (; at != entries.end() && places.size() < context().limits.sliceRows; ++at) places.push_back(&*at);
     if (auto created = createSlice(places, refused); !created) co_return created;
     co_await nextTurn(loop());
     if (!isCurrent(work)) co_return Status{};

@@ -33,8 +33,8 @@ void DestinationTransfer::startEarly() {
   if (path.empty()) return;
   early_ = std::make_unique<EarlyRows>(row_.uuid, rows(), path);
   KnownRows standing = [this](const AnyRow& key) -> std::optional<AnyRow> {
-    auto place = rows().find(key);
-    if (place == rows().entries().end() || !isStanding(place)) return std::nullopt;
+    auto* place = rows().find(key);
+    if (!place || !isStanding(place)) return std::nullopt;
     return rows().unpack(*place);
   };
   for (auto* table : backEnd().tables()) {
@@ -105,7 +105,7 @@ Task<Status> DestinationTransfer::readPresent(unsigned work, EarlyTable& table) 
   auto reading = ++reading_;
   Visitor note = [this, &table, reading](TableBackEnd&, const AnyRow& row) -> Status {
     early_->note(table, row);
-    if (auto place = rows().find(row); place != rows().entries().end()) place->second.seenIn = reading;
+    if (auto* place = rows().find(row)) place->second.seenIn = reading;
     return {};
   };
   auto read = co_await forEachRowOf(work, table.table, std::move(note));

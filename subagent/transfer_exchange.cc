@@ -38,7 +38,7 @@ DestinationTransfer::Places DestinationTransfer::exchangedPlaces() {
   Places places;
   for (const auto* table : backEnd().tables()) {
     if (!table->isExchanged()) continue;
-    for (auto [at, end] = rows().of(table->table()); at != end; ++at) places.push_back(at);
+    for (auto& entry : rows().of(table->table())) places.push_back(&entry);
   }
   return places;
 }
@@ -112,8 +112,8 @@ Task<std::size_t> DestinationTransfer::exchangeBack(unsigned work) {
     std::set<std::string> inTheWay;
     for (const auto& row : restored) inTheWay.insert(image::packKey(row));
     std::erase_if(present, [&](const AnyRow& row) {
-      auto found = rows().find(row);
-      bool isOurs = found != rows().entries().end() && found->second.created;
+      auto* found = rows().find(row);
+      bool isOurs = found && found->second.created;
       return !isOurs && !inTheWay.contains(image::packKey(row));
     });
     if (same(present, restored)) break;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Taking a destination back to what it was, in slices; and telling from the rows whether the VM runs here when nobody says so.
+#include <utility>
+
 #include "common/log.h"
+#include "mibs/registry.h"
 #include "subagent/transfer_clock.h"
 #include "subagent/transfer_destination.h"
 
@@ -40,21 +43,16 @@ Task<> DestinationTransfer::undo(unsigned work) {
 
 Task<std::size_t> DestinationTransfer::removeCreated(unsigned work) {
   std::size_t lost = 0;
-  auto& entries = rows().entries();
-  for (auto at = entries.begin(); at != entries.end();) {
-    std::size_t looked = 0;
-    std::vector<AnyRow> slice;
-    for (; at != entries.end() && looked < context().limits.sliceRows; ++at, ++looked) {
-      if (!at->second.created) continue;
-      auto row = rows().unpack(*at);
-      if (isExchanged(row.table())) continue;
-      if (!slice.empty() && &slice.front().table() != &row.table()) break;
-      at->second.created = false;
-      slice.push_back(std::move(row));
+  for (auto& [subid, entries] : rows().tables()) {
+    if (isExchanged(*mib::table(subid))) continue;
+    for (auto at = entries.begin(); at != entries.end();) {
+      std::vector<AnyRow> slice;
+      for (std::size_t looked = 0; at != entries.end() && looked < context().limits.sliceRows; ++at, ++looked)
+        if (std::exchange(at->second.created, false)) slice.push_back(rows().unpack(*at));
+      lost += removeAll(slice);
+      co_await nextTurn(loop());
+      if (!isCurrent(work)) co_return lost;
     }
-    lost += removeAll(slice);
-    co_await nextTurn(loop());
-    if (!isCurrent(work)) co_return lost;
   }
   co_return lost;
 }
@@ -165,8 +163,8 @@ Task<Status> DestinationTransfer::lookForLife(unsigned work, bool& alive) {
   if (!isCreatedKnown_) co_return failure("they have not been read since vmmigd was restarted");
   ++reading_;
   Visitor compare = [this, &alive](TableBackEnd&, const AnyRow& row) -> Status {
-    auto found = rows().find(row);
-    if (found == rows().entries().end()) return {};
+    auto* found = rows().find(row);
+    if (!found) return {};
     found->second.seenIn = reading_;
     alive = alive || !isUndisturbed(rows().unpack(*found), row, Clock::now() - found->second.at);
     return {};
@@ -174,16 +172,17 @@ Task<Status> DestinationTransfer::lookForLife(unsigned work, bool& alive) {
   auto read = co_await forEachRow(work, std::move(compare));
   if (!isCurrent(work) || !read) co_return read;
   std::size_t looked = 0;
-  for (auto at = rows().entries().begin(); at != rows().entries().end() && !alive; ++at) {
-    if (at->second.created && !isSeen(at->second)) {
-      // Gone before its time: closed, not timed out. What has no time can go without the VM (a multicast membership by a query).
-      auto life = remainingLifeSeconds(rows().unpack(*at));
-      alive = life && std::chrono::seconds{*life} > Clock::now() - at->second.at + clockTolerance;
+  for (auto& [subid, entries] : rows().tables())
+    for (auto at = entries.begin(); at != entries.end() && !alive; ++at) {
+      if (at->second.created && !isSeen(at->second)) {
+        // Gone before its time: closed, not timed out. What has no time can go without the VM (a multicast membership by a query).
+        auto life = remainingLifeSeconds(rows().unpack(*at));
+        alive = life && std::chrono::seconds{*life} > Clock::now() - at->second.at + clockTolerance;
+      }
+      if (++looked % context().limits.sliceRows != 0) continue;
+      co_await nextTurn(loop());
+      if (!isCurrent(work)) co_return Status{};
     }
-    if (++looked % context().limits.sliceRows != 0) continue;
-    co_await nextTurn(loop());
-    if (!isCurrent(work)) co_return Status{};
-  }
   co_return Status{};
 }
 

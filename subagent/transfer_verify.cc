@@ -68,8 +68,9 @@ Task<Status> DestinationTransfer::verifyByReading(unsigned work, TableBackEnd& t
 
 Task<Status> DestinationTransfer::noteUnread(unsigned work, const TableInfo& table, Difference& difference) {
   std::size_t looked = 0;
-  for (auto [at, end] = rows().of(table); at != end;) {
-    auto entry = at++;
+  auto& entries = rows().of(table);
+  for (auto at = entries.begin(); at != entries.end();) {
+    auto* entry = &*at++;  // it may be erased
     if (!isSeen(entry->second)) noteMissing(entry, difference);
     if (++looked % context().limits.sliceRows != 0) continue;
     co_await nextTurn(loop());
@@ -88,8 +89,8 @@ void DestinationTransfer::noteMissing(ImageRows::Place place, Difference& differ
 void DestinationTransfer::readBack(TableBackEnd& table, const AnyRow& row, Difference& difference) {
   // What begins here by itself while the path still leads elsewhere is no part of the image.
   if (!table.moves(row)) return;
-  auto found = rows().find(row);
-  if (found == rows().entries().end()) {
+  auto* found = rows().find(row);
+  if (!found) {
     if (difference.surplus++ == 0) difference.example = describe(row) + " is there, but was not in the image";
     return;
   }
