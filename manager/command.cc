@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/replace_file.h"
+#include "manager/counted.h"
 #include "manager/device_pool.h"
 #include "manager/progress.h"
 
@@ -23,7 +25,7 @@ Result<std::shared_ptr<Device>> Invocation::agent(const std::string& name, bool 
   auto opened = DevicePool{loop, *known, session}.open(name, isHost);
   if (!opened) return failure(SnmpStatus::badValue, opened.error().text);
   auto progress = std::make_shared<Progress>();
-  (*opened)->onProgress([progress, name](std::size_t rows) { progress->show(name + ": " + std::to_string(rows) + " rows"); });
+  (*opened)->onProgress([progress, name](std::size_t rows) { progress->show(name + ": " + counted(rows, "row")); });
   return opened;
 }
 
@@ -35,6 +37,15 @@ void addConfigOption(boost::program_options::options_description& options) {
 ExitCode exitCodeOf(const Error& error) {
   if (error.status == SnmpStatus::badValue) return ExitCode::usage;
   return error.status == SnmpStatus::noSuchName ? ExitCode::negative : ExitCode::device;
+}
+
+ExitCode writeOutput(const std::string& file, std::string_view text) {
+  // It names addresses: not for everybody.
+  constexpr mode_t mode = 0640;
+  if (file.empty() || file == "-")
+    return writeAll(STDOUT_FILENO, text) ? ExitCode::ok : complain(ExitCode::usage, "cannot write to standard output");
+  auto status = replaceFile(file, text, mode);
+  return status ? ExitCode::ok : complain(ExitCode::usage, status.error().text);
 }
 
 ExitCode complain(ExitCode code, const std::string& text) {

@@ -76,6 +76,8 @@ void addConfigOption(boost::program_options::options_description& options);
 
 /// badValue is what the user gave, noSuchName a VM that is not there; everything else came from a device.
 ExitCode exitCodeOf(const Error& error);
+/// Replaces the file, or writes to standard output when it is empty or "-".
+ExitCode writeOutput(const std::string& file, std::string_view text);
 /// Writes "vmmig: ..." to standard error and answers the code.
 ExitCode complain(ExitCode code, const std::string& text);
 

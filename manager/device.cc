@@ -125,12 +125,22 @@ tl::unexpected<Error> Device::named(const Error& error) const {
   return failure(error.status, named ? error.text : name_ + ": " + error.text);
 }
 
-Task<Result<Response>> Device::exactGet(std::vector<Oid> names) {
+void Device::hasten(const Uuid& vm, const Haste& haste) {
+  std::erase_if(hastes_, [](const auto& each) { return each.second.expired(); });
+  hastes_[vm] = haste;
+}
+
+Haste Device::hasteOf(const Uuid& vm) const {
+  auto found = hastes_.find(vm);
+  return found == hastes_.end() ? nullptr : found->second.lock();
+}
+
+Task<Result<Response>> Device::exactGet(std::vector<Oid> names, Haste haste) {
   Response whole;
   for (std::size_t first = 0; first < names.size(); first += varbindsPerGet) {
     auto last = std::min(first + varbindsPerGet, names.size());
     std::vector<Oid> part(names.begin() + static_cast<std::ptrdiff_t>(first), names.begin() + static_cast<std::ptrdiff_t>(last));
-    auto response = co_await session_->get(part);
+    auto response = co_await session_->get(part, haste);
     if (!response) co_return named(response.error());
     if (response->status != SnmpStatus::noError) co_return failure(response->status, describeError(name_, *response));
     if (response->varbinds.size() != part.size())
@@ -149,7 +159,7 @@ Task<Result<std::optional<AnyRow>>> Device::read(AnyRow key, std::vector<std::st
   auto index = key.index();
   std::vector<Oid> names;
   for (const auto* column : wanted) names.push_back(mib::oidOf(key.table(), *column, index));
-  auto response = co_await exactGet(names);
+  auto response = co_await exactGet(names, hasteOf(vmOf(key)));
   if (!response) co_return failure(response.error());
   bool any = false;
   for (std::size_t i = 0; i < wanted.size(); ++i) {
@@ -181,7 +191,7 @@ Task<Result<std::vector<AnyRow>>> Device::readAll(const TableInfo& table, std::o
     }
     co_return own;
   }
-  TableWalk walk{*session_, name_, table, prefixOf(vm)};
+  TableWalk walk{*session_, name_, table, prefixOf(vm), vm ? hasteOf(*vm) : nullptr};
   walk.onProgress(progress_);
   auto status = co_await walk.run();
   if (!status) co_return named(status.error());
@@ -196,7 +206,7 @@ Task<Status> Device::write(AnyRow row, std::vector<std::string_view> columns) {
     if (!column) co_return failure(name_ + ": " + std::string{row.table().name} + " has no column " + std::string{each});
     varbinds.push_back(varbindOf(row, *column, index));
   }
-  auto response = co_await session_->set(varbinds);
+  auto response = co_await session_->set(varbinds, hasteOf(vmOf(row)));
   if (!response) co_return named(response.error());
   if (response->status != SnmpStatus::noError) co_return failure(response->status, describeError(name_, *response));
   co_return Status{};
@@ -272,7 +282,7 @@ Task<Status> Device::setAll(std::vector<Batch> batches, std::size_t atOnce) {
 }
 
 Task<Status> Device::setOne(const Batch& batch) {
-  auto response = co_await session_->set(batch.varbinds);
+  auto response = co_await session_->set(batch.varbinds, hasteOf(vmOf(batch.rows.front())));
   if (!response) co_return named(response.error());
   if (response->status == SnmpStatus::noError) co_return Status{};
   Error refused{response->status, describeError(name_, *response)};
@@ -287,7 +297,7 @@ Task<Result<std::vector<bool>>> Device::whichExist(const std::vector<AnyRow>& ro
     const auto* status = row.table().rowStatus();
     names.push_back(mib::oidOf(row.table(), status ? *status : row.table().values().front(), row.index()));
   }
-  auto response = co_await exactGet(names);
+  auto response = co_await exactGet(names, hasteOf(vmOf(rows.front())));
   if (!response) co_return failure(response.error());
   std::vector<bool> exist;
   for (const auto& varbind : response->varbinds) exist.push_back(!varbind.value.isException());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,6 +24,9 @@ class Device {
   SnmpSession& session() { return *session_; }
   /// Called during readAll() and create() with the number of rows so far, for a person who waits.
   void onProgress(std::function<void(std::size_t)> progress) { progress_ = std::move(progress); }
+
+  /// While it is true, what is asked of this VM goes ahead of what is asked of others. It lasts as long as somebody has it.
+  void hasten(const Uuid& vm, const Haste& haste);
 
   /// All rows of a table, or one VM's, in the order of their index (see table_walk.h).
   Task<Result<std::vector<AnyRow>>> readAll(const TableInfo& table, std::optional<Uuid> vm);
@@ -47,16 +51,18 @@ class Device {
   Task<Status> setOne(const Batch& batch);
   Task<Status> replaceExisting(const Batch& batch, Error refused);
   Task<Result<std::vector<bool>>> whichExist(const std::vector<AnyRow>& rows);
-  Task<Result<Response>> exactGet(std::vector<Oid> names);
+  Task<Result<Response>> exactGet(std::vector<Oid> names, Haste haste);
+  Haste hasteOf(const Uuid& vm) const;
   tl::unexpected<Error> named(const Error& error) const;
 
   std::string name_;
   std::unique_ptr<SnmpSession> session_;
   std::function<void(std::size_t)> progress_;
+  std::map<Uuid, std::weak_ptr<const bool>> hastes_;
 };
 
-/// Rows in the order in which they can be made: what policies and connections use comes first, an expectation after the connection
-/// that announced it, the pieces of a policy as they are numbered.
+/// Rows in the order in which they can be made: what policies and connections use comes first, an expectation after the
+/// connection that announced it, the pieces of a policy as they are numbered.
 void sortForCreation(std::vector<AnyRow>& rows);
 
 /// "inconsistentValue for vmMigTransferAdminStatus of VM 6ba7...", with `device`'s name, for a person.

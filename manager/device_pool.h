@@ -27,10 +27,12 @@ class DevicePool {
 
   /// How an agent is reached: as its section says (a host's or a device's own first), or by `name` itself.
   SessionOptions options(const std::string& name, bool isHost) const;
-  /// A session of its own.
+  /// A session of its own. A name that is neither here nor an address is an error at once.
   Result<std::shared_ptr<Device>> open(const std::string& name, bool isHost) const;
 
  private:
+  Status checkName(const std::string& name, bool isHost) const;
+
   EventLoop& loop_;
   const Inventory& inventory_;
   SessionOptions base_;

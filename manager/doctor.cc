@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "manager/doctor.h"
 
+#include "manager/counted.h"
 #include "mibs/labels.h"
 
 namespace vmmig::doctor {
@@ -84,7 +85,7 @@ std::vector<Finding> comparePair(const std::string& source, const DeviceScalars&
                         "see what its vmmigd says of block (vmmig show " + source + " check)"});
   if (haveImages && to.maxChunkSize < from.maxChunkSize)
     findings.push_back({pair, Level::warning,
-                        source + " makes chunks of up to " + std::to_string(from.maxChunkSize) + " octets, and " + destination +
+                        source + " makes chunks of up to " + counted(from.maxChunkSize, "octet") + ", and " + destination +
                             " takes " + std::to_string(to.maxChunkSize),
                         "make vmMigMaxChunkSize equal"});
   if (findings.empty()) findings.push_back({pair, Level::ok, "what " + source + " keeps of a VM, " + destination + " takes"});

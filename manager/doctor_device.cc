@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "manager/counted.h"
 #include "manager/doctor.h"
 #include "manager/table_printer.h"
 #include "mibs/check_table.h"
@@ -63,19 +64,19 @@ void Examination::checkCapabilities() {
 
 void Examination::checkCapacity() {
   if (scalars_->backEnd.value.empty()) return;
-  auto number = [](std::uint32_t value) { return std::to_string(value); };
-  auto transfers = number(scalars_->transfers) + " of " + number(scalars_->maxTransfers) + " transfers under way";
+  auto transfers = std::to_string(scalars_->transfers) + " of " + counted(scalars_->maxTransfers, "transfer") + " under way";
   if (scalars_->maxTransfers != 0 && scalars_->transfers >= scalars_->maxTransfers)
     fault("capacity", transfers + ": it takes no further migration",
           "wait for their end; `vmmig show " + subject_.name + " transfer` lists them");
   else
-    ok("capacity", transfers + ", room for " + number(scalars_->maxRows) + " rows, " + number(scalars_->vms) + " VMs known");
+    ok("capacity",
+       transfers + ", room for " + counted(scalars_->maxRows, "row") + ", " + counted(scalars_->vms, "VM") + " known");
   if (scalars_->maxRows == 0)
     fault("capacity", "vmMigMaxRows is 0: it can take no rows",
           "see its checks; is connection tracking there (modprobe nf_conntrack)?");
   auto reconnects = scalars_->agentXReconnects.value;
   if (reconnects >= manyReconnects)
-    warn("agentx", "vmmigd has lost snmpd " + number(reconnects) + " times since it started",
+    warn("agentx", "vmmigd has lost snmpd " + counted(reconnects, "time") + " since it started",
          "agentXTimeout 30 and agentXRetries 0 in its snmpd.conf; see the log of snmpd for why it ends");
 }
 

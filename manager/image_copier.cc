@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "manager/backoff.h"
+#include "manager/counted.h"
 #include "mibs/image_table.h"
 
 namespace vmmig {
@@ -87,17 +88,17 @@ Task<> ImageCopier::fetch(std::uint32_t number) {
   else
     fetched_.push_back({number, std::move((*answer)->as<ImageRow>().data.value)});
   bool isRead = answer && *answer;
-  std::string counted = isRead ? fetched_.back().data : std::string{};
+  std::string octets = isRead ? fetched_.back().data : std::string{};
   pump();
   // Behind the requests, which others wait for.
-  if (isRead) census_.add(number, std::move(counted));
+  if (isRead) census_.add(number, std::move(octets));
   if (gets_ + sets_ == 0) wakeup_.notify();
 }
 
 Task<> ImageCopier::store(Chunk chunk) {
   auto size = chunk.data.size();
   if (options_.maxChunkSize != 0 && size > options_.maxChunkSize) {
-    fail({SnmpStatus::wrongLength, "chunk " + std::to_string(chunk.number) + " has " + std::to_string(size) + " octets, and " +
+    fail({SnmpStatus::wrongLength, "chunk " + std::to_string(chunk.number) + " has " + counted(size, "octet") + ", and " +
                                        destination_.name() + " takes " + std::to_string(options_.maxChunkSize) +
                                        "; use --row-by-row or make vmMigMaxChunkSize equal"});
   } else {

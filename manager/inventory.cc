@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "common/hex.h"
+#include "manager/counted.h"
 #include "mibs/labels.h"
 
 namespace vmmig {
@@ -305,8 +306,8 @@ Result<std::vector<migration::LegPlan>> Inventory::legsBetween(const std::string
   const auto& from = hosts.at(sourceHost).devices;
   const auto& to = hosts.at(destinationHost).devices;
   if (from.size() != to.size())
-    return failure(SnmpStatus::badValue, "host " + sourceHost + " has " + std::to_string(from.size()) + " devices and host " +
-                                             destinationHost + " has " + std::to_string(to.size()) +
+    return failure(SnmpStatus::badValue, "host " + sourceHost + " has " + counted(from.size(), "device") + " and host " +
+                                             destinationHost + " has " + counted(to.size(), "device") +
                                              ", so it is not clear which goes with which: list them in the same order in both");
   std::vector<migration::LegPlan> legs;
   for (std::size_t at = 0; at < from.size(); ++at) {

@@ -8,6 +8,7 @@ libmanager_a_SOURCES = \
   manager/command_line.cc manager/command_line.h \
   manager/command_list.cc \
   manager/completion.cc manager/completion.h \
+  manager/counted.h \
   manager/commands/completion.cc \
   manager/commands/diff.cc \
   manager/commands/doctor.cc \
@@ -57,6 +58,7 @@ libmanager_a_SOURCES += \
   manager/migration_progress.cc manager/migration_progress.h \
   manager/migration_runner.cc manager/migration_runner.h \
   manager/migration_trace.cc manager/migration_trace.h \
+  manager/migration_words.cc \
   manager/report.cc manager/report.h \
   manager/row_copier.cc manager/row_copier.h \
   manager/service.cc manager/service.h \

@@ -42,8 +42,8 @@ Status pairKind(std::vector<std::string> from, std::vector<std::string> to, cons
   std::erase_if(to, isIn(before));
   if (from.size() != to.size() || !isOneOfEach(from, to))
     return failure(SnmpStatus::inconsistentName,
-                   "in front of its source are " + std::to_string(from.size()) + " " + kind +
-                       " and in front of its destination " + std::to_string(to.size()) +
+                   std::string{"of "} + kind + " its source has " + std::to_string(from.size()) +
+                       " in front of it and its destination " + std::to_string(to.size()) +
                        ", so it is not clear which goes with which: write devices= in the sections of the hosts");
   for (std::size_t at = 0; at < from.size(); ++at) legs.push_back({from[at], to[at]});
   return {};

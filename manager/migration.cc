@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "manager/migration.h"
 
+#include "manager/counted.h"
 #include "manager/migration_stepper.h"
 #include "mibs/labels.h"
 
@@ -158,7 +159,7 @@ void Stepper::holdEnded(const PhaseRow& row) {
   s_.holdHost.clear();
   if (goesBack)
     takeBack(row.holdStatus == HoldStatus::cancelled ? "the hold was cancelled at the hypervisor"
-                                                     : "the hold expired before the devices were ready");
+                                                     : "the hold expired before the devices were ready" + awaited());
   else if (s_.stage < Stage::releasing)
     warn("the hold of VM " + s_.vm + " ended before the devices were ready; its state follows late");
 }
@@ -182,12 +183,11 @@ void Stepper::sideAdvanced(std::size_t leg, TransferRole role, const TransferRow
   }
   if (role == TransferRole::source && row.operStatus == TransferOper::frozen) {
     at.step = SideStep::ready;
-    report(device(leg, role) + " is frozen and its last read is over: " + std::to_string(row.rows) + " rows", Mark::lastRead,
-           leg);
+    report(device(leg, role) + " is frozen and its last read is over: " + counted(row.rows, "row"), Mark::lastRead, leg);
   }
   if (role == TransferRole::destination && row.operStatus == TransferOper::committed) {
     at.step = SideStep::ready;
-    report(device(leg, role) + " has committed " + std::to_string(row.rows) + " rows", Mark::commit, leg);
+    report(device(leg, role) + " has committed " + counted(row.rows, "row"), Mark::commit, leg);
   }
 }
 
@@ -254,6 +254,8 @@ Step step(State state, const Event& event, Time now) {
   stepper.advance();
   return stepper.take();
 }
+
+bool isVmWaiting(const State& state) { return state.stopped && state.stage != Stage::finishing && state.stage != Stage::over; }
 
 std::optional<Time> wakeAt(const State& state) {
   if (state.stage == Stage::over) return std::nullopt;

@@ -114,6 +114,8 @@ using Event = std::variant<Begin, Surveyed, PhaseSeen, TransferSeen, ActionDone,
 /// One device's part, whatever its role: working is freezing or committing, ready is frozen or committed, ending is releasing or
 /// on its way to done. left: nobody knows where the VM runs, so the device's own deadline decides by the life it sees.
 enum class SideStep { idle, claiming, claimed, working, ready, ending, ended, aborting, aborted, left, lost };
+/// "freezing", "frozen"; "committing", "committed".
+std::string_view stepWord(SideStep step, TransferRole role);
 
 struct Side {
   SideStep step = SideStep::idle;
@@ -162,7 +164,7 @@ struct State {
   Time holdGiveUpAt = Time::max();
   bool stopped = false, resumed = false;
   bool superseded = false;  // a newer manager has claimed the VM, and any hold is its own business
-  bool late = false;  // the VM ran before its state was there
+  bool late = false;        // the VM ran before its state was there
   Time deadline = Time::max();
   std::string reason = {};  // why it is taken back
   bool causeUnreachable = false;
@@ -184,6 +186,8 @@ State adopt(Plan plan, std::string vm, std::map<std::string, SeenPhase> seen, st
 
 Step step(State state, const Event& event, Time now);
 
+/// Whether the VM stands still and what is done now decides for how long.
+bool isVmWaiting(const State& state);
 /// When the machine wants a Tick at the latest.
 std::optional<Time> wakeAt(const State& state);
 

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "manager/at_once.h"
+#include "manager/counted.h"
 #include "manager/migration_runner.h"
 
 namespace vmmig {
@@ -84,8 +85,8 @@ Task<Status> MigrationRunner::claim(std::size_t index, TransferRole role) {
   auto claimed = co_await side.claim(state_.epoch, setup_.plan.policy, deadline, seenOf(index, role));
   bool isFull = !claimed && claimed.error().status == SnmpStatus::resourceUnavailable;
   if (!isFull) co_return claimed;
-  co_return failure(SnmpStatus::resourceUnavailable, side.device().name() + " has " + std::to_string(scalars.maxTransfers) +
-                                                         " transfers under way, and takes no more; wait for one to end, then try "
+  co_return failure(SnmpStatus::resourceUnavailable, side.device().name() + " has " + counted(scalars.maxTransfers, "transfer") +
+                                                         " under way, and takes no more; wait for one to end, then try "
                                                          "again");
 }
 

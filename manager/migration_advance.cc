@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the facts of a migration permit: the actions, the failures of a leg, the ways to the end.
 #include "common/hex.h"
+#include "manager/counted.h"
 #include "manager/migration_stepper.h"
 
 namespace vmmig::migration {
@@ -89,8 +90,11 @@ void Stepper::stageTimedOut() {
     case Stage::surveying: return takeBack("the devices did not answer in time");
     case Stage::following: return takeBack("no host told that the VM stopped");
     case Stage::switching:
-      for (std::size_t leg = 0; leg < s_.legs.size(); ++leg)
-        if (!s_.legs[leg].good) failLeg(leg, "it took longer than the stop may last");
+      for (std::size_t leg = 0; leg < s_.legs.size(); ++leg) {
+        // Where all legs fall with the first, its reason is that of all.
+        auto only = isRequired() ? std::nullopt : std::optional{leg};
+        if (!s_.legs[leg].good) failLeg(leg, "it took longer than the stop may last" + awaited(only));
+      }
       return;
     case Stage::releasing: return enter(Stage::awaiting, s_.plan.limits.resume);
     case Stage::awaiting: return leaveUnknown();
@@ -134,11 +138,11 @@ void Stepper::compare(std::size_t index) {
   bool isTold = !isRequired() && is.missing > 0 && is.rows + is.missing == was.rows;
   if (isComplete || isTold) {
     leg.good = true;
-    if (isTold) warn(s_.plan.legs[index].destination + " could not take " + std::to_string(is.missing) + " rows of VM " + s_.vm);
+    if (isTold) warn(s_.plan.legs[index].destination + " could not take " + counted(is.missing, "row") + " of VM " + s_.vm);
     return;
   }
   failLeg(index, s_.plan.legs[index].destination + " does not hold what " + s_.plan.legs[index].source +
-                     " had: " + std::to_string(is.rows) + " rows with digest " + toHex(is.digest.value).substr(0, 16) +
+                     " had: " + counted(is.rows, "row") + " with digest " + toHex(is.digest.value).substr(0, 16) +
                      " instead of " + std::to_string(was.rows) + " with " + toHex(was.digest.value).substr(0, 16));
 }
 
@@ -199,35 +203,6 @@ void Stepper::leaveUnknown() {
     if (leg.destination.step == SideStep::ready) leg.destination.step = SideStep::left;
   enter(Stage::takingBack, s_.plan.limits.ending);
   for (std::size_t leg = 0; leg < s_.legs.size(); ++leg) abortLeg(leg);
-}
-
-// --- names -------------------------------------------------------------------------------------------------------------
-
-std::string_view name(ActionKind kind) {
-  static constexpr std::string_view names[] = {"survey",          "claim",   "copy", "freeze", "commit", "release the hold",
-                                               "cancel the hold", "release", "done", "abort",  "report"};
-  return names[static_cast<std::size_t>(kind)];
-}
-
-std::string_view name(Mark mark) {
-  static constexpr std::string_view names[] = {"", "stop", "blocked", "lastRead", "commit", "release", "resume"};
-  return names[static_cast<std::size_t>(mark)];
-}
-
-std::string_view name(Stage stage) {
-  static constexpr std::string_view names[] = {"begin",    "surveying", "following",  "switching", "releasing",
-                                               "awaiting", "finishing", "takingBack", "over"};
-  return names[static_cast<std::size_t>(stage)];
-}
-
-std::string_view name(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::moved: return "moved";
-    case Outcome::notMoved: return "not moved";
-    case Outcome::unreachable: return "not moved, a device is unreachable";
-    case Outcome::incomplete: return "moved with something missing";
-  }
-  return "";
 }
 
 }  // namespace vmmig::migration

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "manager/migration_progress.h"
 
+#include "manager/counted.h"
 #include "manager/migration_trace.h"
 
 namespace vmmig {
@@ -28,7 +29,7 @@ std::string progressLine(const MigrationRunner& runner) {
             state.plan.legs[leg].destination + " " + stateOf(is.destination, TransferRole::destination);
     rows += is.source.row.rows;
   }
-  return line + " | " + std::to_string(rows) + " rows, " + std::to_string(runner.totals().octets) + " octets";
+  return line + " | " + counted(rows, "row") + ", " + counted(runner.totals().octets, "octet");
 }
 
 }  // namespace vmmig

@@ -34,6 +34,7 @@ MigrationRunner::MigrationRunner(EventLoop& loop, Setup setup, Journal& journal,
   for (const auto& [host, seen] : setup_.seen) setup_.plan.seen[host] = seen.sequence;
   const auto& plan = setup_.plan;
   for (const auto& devices : setup_.devices) {
+    for (const auto& device : {devices.source, devices.destination}) device->hasten(plan.vm, haste_);
     Leg leg;
     leg.source = std::make_unique<TransferSide>(loop, devices.source, plan.vm, TransferRole::source);
     leg.destination = std::make_unique<TransferSide>(loop, devices.destination, plan.vm, TransferRole::destination);
@@ -45,6 +46,7 @@ MigrationRunner::MigrationRunner(EventLoop& loop, Setup setup, Journal& journal,
     }
     legs_.push_back(std::move(leg));
   }
+  for (const auto& host : setup_.hosts) host.agent->hasten(plan.vm, haste_);
 }
 
 Task<Outcome> MigrationRunner::run() {
@@ -129,6 +131,7 @@ void MigrationRunner::feed(Event event) {
     auto epoch = state_.epoch;
     auto result = step(std::move(state_), next, Clock::now());
     state_ = std::move(result.state);
+    *haste_ = isVmWaiting(state_);
     if (state_.epoch != epoch) journal_.setClaim(id_, state_.epoch, setup_.plan);
     // Behind the requests where the VM may wait for them.
     bool isUrgent = state_.stage != Stage::over;

@@ -109,6 +109,7 @@ class MigrationRunner {
   migration::State state_;
   MigrationTrace trace_;
   std::vector<Leg> legs_;
+  std::shared_ptr<bool> haste_ = std::make_shared<bool>(false);  // of all that the VM waits for
   std::int64_t id_ = 0;
   std::deque<migration::Event> events_;
   bool feeding_ = false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The inside of the migration's state machine; only migration*.cc include it. migration.cc has what each event says,
-// migration_advance.cc what the facts then permit.
+// migration_advance.cc what the facts then permit, migration_words.cc the words.
 #pragma once
 
 #include <algorithm>
@@ -71,6 +71,8 @@ class Stepper {
     s_.holdHost.clear();
   }
   void leaveUnknown();
+  /// ", waiting for fw-b (committing)": of a leg, or of all that are not good.
+  std::string awaited(std::optional<std::size_t> only = std::nullopt) const;
   void advanceLeg(std::size_t leg);
   void advanceSwitch();
   void finish();

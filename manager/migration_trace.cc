@@ -51,24 +51,6 @@ json ofSide(const State& state, std::size_t leg, TransferRole role) {
 
 }  // namespace
 
-std::string_view stepWord(SideStep step, TransferRole role) {
-  bool isSource = role == TransferRole::source;
-  switch (step) {
-    case SideStep::idle: return "untouched";
-    case SideStep::claiming: return "claiming";
-    case SideStep::claimed: return isSource ? "tracking" : "prepared";
-    case SideStep::working: return isSource ? "freezing" : "committing";
-    case SideStep::ready: return isSource ? "frozen" : "committed";
-    case SideStep::ending: return isSource ? "releasing" : "finishing";
-    case SideStep::ended: return isSource ? "released" : "done";
-    case SideStep::aborting: return "aborting";
-    case SideStep::aborted: return "aborted";
-    case SideStep::left: return "left";
-    case SideStep::lost: return "lost";
-  }
-  return "";
-}
-
 MigrationTrace::MigrationTrace(const State& begin, TablesOf tablesOf)
     : tablesOf_(std::move(tablesOf)), legs_(begin.legs.size()), hosts_(begin.seen) {}
 

@@ -12,9 +12,6 @@
 
 namespace vmmig {
 
-/// "freezing", "frozen"; "committing", "committed".
-std::string_view stepWord(migration::SideStep step, TransferRole role);
-
 struct TraceEntry {
   std::string text;  // "fw-a: freezing"
   std::string data;  // {"device": "fw-a", "role": "source", "leg": 0, "step": "freezing", "vmMigTransferRows": 1200, ...}

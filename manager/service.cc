@@ -5,6 +5,7 @@
 
 #include "common/inet_address.h"
 #include "common/log.h"
+#include "manager/counted.h"
 
 namespace vmmig {
 
@@ -38,7 +39,7 @@ Task<> Service::run() {
   auto giveUpAt = Clock::now() + longestGoodbye;
   while (!canStop() && Clock::now() < giveUpAt) co_await changed_.wait(loop_, std::chrono::milliseconds{100});
   if (!running_.empty())
-    log::notice(std::to_string(running_.size()) + " migrations are left to the next manager; the devices keep them for " +
+    log::notice("left to the next manager: " + counted(running_.size(), "migration") + "; the devices keep what is theirs for " +
                 std::to_string(inventory_.transferDeadlineSeconds) + " s");
 }
 
@@ -56,7 +57,7 @@ bool Service::canStop() const {
 }
 
 std::string Service::status() const {
-  return std::to_string(running_.size()) + " migrations, " + std::to_string(recovering_.size()) + " being recovered";
+  return counted(running_.size(), "migration") + ", " + std::to_string(recovering_.size()) + " being recovered";
 }
 
 // --- what the hosts tell -----------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@
 #include "common/net_snmp.h"
 #include "manager/snmp_library.h"
 #include "manager/snmp_transport.h"
-#include "manager/wakeup.h"
 
 namespace vmmig {
 
@@ -75,18 +74,20 @@ class NetSnmpSession final : public SnmpSession {
   const std::string& peer() const override { return peer_; }
   SessionSecurity security() const override { return settings_.security(); }
   Trouble trouble() const override { return trouble_; }
-  Task<Answer> get(std::vector<Oid> names) override { return request(makePdu(SNMP_MSG_GET, names)); }
-  Task<Answer> getNext(std::vector<Oid> names) override { return request(makePdu(SNMP_MSG_GETNEXT, names)); }
-  Task<Answer> getBulk(std::vector<Oid> names, int maxRepetitions) override {
+  Task<Answer> get(std::vector<Oid> names, Haste haste) override {
+    return request(makePdu(SNMP_MSG_GET, names), std::move(haste));
+  }
+  Task<Answer> getNext(std::vector<Oid> names) override { return request(makePdu(SNMP_MSG_GETNEXT, names), nullptr); }
+  Task<Answer> getBulk(std::vector<Oid> names, int maxRepetitions, Haste haste) override {
     auto pdu = makePdu(SNMP_MSG_GETBULK, names);
     pdu->non_repeaters = 0;
     pdu->max_repetitions = maxRepetitions;
-    return request(std::move(pdu));
+    return request(std::move(pdu), std::move(haste));
   }
-  Task<Answer> set(std::vector<smi::VarBind> varbinds) override {
+  Task<Answer> set(std::vector<smi::VarBind> varbinds, Haste haste) override {
     Pdu pdu{snmp_pdu_create(SNMP_MSG_SET)};
     for (const auto& varbind : varbinds) net_snmp::appendVariable(&pdu->variables, varbind);
-    return request(std::move(pdu));
+    return request(std::move(pdu), std::move(haste));
   }
 
  private:
@@ -107,7 +108,7 @@ class NetSnmpSession final : public SnmpSession {
   tl::unexpected<Error> fail(const std::string& why) const { return failure(peer_ + ": " + why); }
   netsnmp_session* session() { return snmp_sess_session(handle_.get()); }
 
-  Task<Answer> request(Pdu pdu);
+  Task<Answer> request(Pdu pdu, Haste haste);
   Task<Answer> requestNow(Pdu pdu);
   Task<Status> ensureOpen();
   Task<Status> openOnce();
@@ -337,10 +338,10 @@ Task<Status> NetSnmpSession::ensureOpen() {
   co_return status;
 }
 
-Task<Answer> NetSnmpSession::request(Pdu pdu) {
+Task<Answer> NetSnmpSession::request(Pdu pdu, Haste haste) {
   auto alive = alive_;
   auto& slots = pdu->command == SNMP_MSG_SET ? sets_ : reads_;
-  co_await slots.acquire();
+  co_await slots.acquire(std::move(haste));
   auto answer = co_await requestNow(std::move(pdu));
   // Who had an answer before this one may have closed the session.
   if (*alive) slots.release(loop_);

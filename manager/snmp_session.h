@@ -11,6 +11,7 @@
 #include "common/result.h"
 #include "common/smi_value.h"
 #include "common/task.h"
+#include "manager/wakeup.h"
 
 namespace vmmig {
 
@@ -56,10 +57,11 @@ class SnmpSession {
   virtual ~SnmpSession() = default;
   /// An Error is a transport's or security's failure (no answer, unknown user, wrong digest) in a sentence that names the peer
   /// and says what to do; an SNMP error-status is a Response.
-  virtual Task<Result<Response>> get(std::vector<Oid> names) = 0;
+  /// Of the requests that wait here for others, those in haste go first.
+  virtual Task<Result<Response>> get(std::vector<Oid> names, Haste haste = nullptr) = 0;
   virtual Task<Result<Response>> getNext(std::vector<Oid> names) = 0;
-  virtual Task<Result<Response>> getBulk(std::vector<Oid> names, int maxRepetitions) = 0;
-  virtual Task<Result<Response>> set(std::vector<smi::VarBind> varbinds) = 0;
+  virtual Task<Result<Response>> getBulk(std::vector<Oid> names, int maxRepetitions, Haste haste = nullptr) = 0;
+  virtual Task<Result<Response>> set(std::vector<smi::VarBind> varbinds, Haste haste = nullptr) = 0;
   virtual const std::string& peer() const = 0;
   virtual SessionSecurity security() const { return {}; }
   /// Of the last request that got no Response.

@@ -101,13 +101,17 @@ Transport wrap(UniqueFd fd) {
   return transport;
 }
 
+bool lookUp(netsnmp_ep& endpoint, TcpFamily family, const std::string& target) {
+  const char* defaultPort = ":161";
+  return family == TcpFamily::ipv4 ? netsnmp_sockaddr_in3(&endpoint, target.c_str(), defaultPort)
+                                   : netsnmp_sockaddr_in6_3(&endpoint, target.c_str(), defaultPort);
+}
+
 Task<Result<Transport>> connectTcp(EventLoop& loop, TcpFamily family, std::string target, Clock::duration timeout) {
   netsnmp_ep endpoint{};
   bool ipv4 = family == TcpFamily::ipv4;
-  const char* defaultPort = ":161";
-  int known = ipv4 ? netsnmp_sockaddr_in3(&endpoint, target.c_str(), defaultPort)
-                   : netsnmp_sockaddr_in6_3(&endpoint, target.c_str(), defaultPort);
-  if (!known) co_return failure("the address \"" + target + "\" is not known: check it and the name service");
+  if (!lookUp(endpoint, family, target))
+    co_return failure("the address \"" + target + "\" is not known: check it and the name service");
   UniqueFd fd{::socket(ipv4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (!fd) co_return failure(unreachable(std::strerror(errno)));
   socklen_t length = ipv4 ? sizeof endpoint.a.sin : sizeof endpoint.a.sin6;
@@ -127,6 +131,14 @@ void CloseTransport::operator()(netsnmp_transport_s* transport) const {
 bool isTcp(const std::string& peer) {
   std::string rest;
   return tcpFamily(peer, rest) != TcpFamily::none;
+}
+
+bool isAddress(const std::string& peer) {
+  std::string target;
+  auto family = tcpFamily(peer, target);
+  netsnmp_ep endpoint{};
+  if (family != TcpFamily::none) return lookUp(endpoint, family, target);
+  return Transport{netsnmp_transport_open_client("snmp", peer.c_str())} != nullptr;
 }
 
 Task<Result<Transport>> connectTransport(EventLoop& loop, std::string peer, Clock::duration timeout) {

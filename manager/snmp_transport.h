@@ -23,6 +23,9 @@ using Transport = std::unique_ptr<netsnmp_transport_s, CloseTransport>;
 /// Is this peer ("tcp:10.0.0.1:161") reached over TCP?
 bool isTcp(const std::string& peer);
 
+/// Whether a peer in the notation of snmpcmd(1) is an address, or a name that the name service knows: asks it, and waits.
+bool isAddress(const std::string& peer);
+
 /// Opens a transport to a peer in the notation of snmpcmd(1).
 Task<Result<Transport>> connectTransport(EventLoop& loop, std::string peer, Clock::duration timeout);
 

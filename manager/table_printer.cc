@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/hex.h"
+#include "manager/counted.h"
 #include "mibs/row_json.h"
 
 namespace vmmig {
@@ -90,7 +91,7 @@ std::string cellOf(const ColumnInfo& column, const AnyRow& row) {
   bool isHex = column.syntax->base == Syntax::Base::octetString && column.syntax->display == Syntax::Display::hex;
   if (isHex && isMac(column)) return macText(value.octets);
   if (isHex && value.octets.size() > mostOctets)
-    return toHex(value.octets.substr(0, mostOctets)) + "... (" + std::to_string(value.octets.size()) + " octets)";
+    return toHex(value.octets.substr(0, mostOctets)) + "... (" + counted(value.octets.size(), "octet") + ")";
   bool isTime = column.carry == Carry::clock || column.name.ends_with("Lifetime");
   if (isTime && value.type == smi::Type::gauge32 && value.number == forEver) return "forever";
   if (const auto* high = row.table().column(std::string{column.name} + "High"))

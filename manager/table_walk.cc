@@ -35,8 +35,8 @@ int repetitionsFor(const ColumnInfo& column) {
 
 }  // namespace
 
-TableWalk::TableWalk(SnmpSession& session, std::string device, const TableInfo& table, Oid prefix)
-    : session_(session), device_(std::move(device)), table_(&table), walked_(table.rowStatus()) {
+TableWalk::TableWalk(SnmpSession& session, std::string device, const TableInfo& table, Oid prefix, Haste haste)
+    : session_(session), device_(std::move(device)), table_(&table), haste_(std::move(haste)), walked_(table.rowStatus()) {
   for (const auto& column : table.columns) {
     if (column.access == Access::notAccessible || column.subid == 0) continue;
     // Each row has a StorageType as it has a RowStatus, and behind the last one are the other rows' RowStatus, no other table.
@@ -89,7 +89,7 @@ Task<Status> TableWalk::findRows() {
     std::vector<Oid> names{last_};
     // Not more than have come so far: what goes far beyond the last row makes the agent look for rows of other tables.
     auto repetitions = std::min(repetitions_, std::max(static_cast<int>(rows_.size()), 1));
-    auto response = co_await session_.getBulk(std::move(names), repetitions);
+    auto response = co_await session_.getBulk(std::move(names), repetitions, haste_);
     if (isTooMuch(response) && repetitions > 1) {
       repetitions_ = repetitions / 2;
       continue;
@@ -126,7 +126,7 @@ Task<> TableWalk::fetch(std::size_t first, std::size_t last) {
     for (const auto* column : fetched_) names.push_back(mib::oidOf(*table_, *column, index));
   }
   auto count = names.size();
-  auto response = co_await session_.get(std::move(names));
+  auto response = co_await session_.get(std::move(names), haste_);
   if (isTooMuch(response) && last - first > 1) {
     auto middle = first + (last - first) / 2;
     co_await fetch(first, middle);

@@ -16,7 +16,7 @@ namespace vmmig {
 class TableWalk {
  public:
   /// The rows under `prefix` (a part of the INDEX, or empty). `device` is for error texts.
-  TableWalk(SnmpSession& session, std::string device, const TableInfo& table, Oid prefix);
+  TableWalk(SnmpSession& session, std::string device, const TableInfo& table, Oid prefix, Haste haste = nullptr);
 
   /// Called with the number of rows that were fetched so far.
   void onProgress(std::function<void(std::size_t)> progress) { progress_ = std::move(progress); }
@@ -41,6 +41,7 @@ class TableWalk {
   SnmpSession& session_;
   std::string device_;
   const TableInfo* table_;
+  Haste haste_;
   const ColumnInfo* walked_;                // tells which rows there are
   std::vector<const ColumnInfo*> fetched_;  // the others
   Oid columnOid_;                           // of walked_

@@ -134,7 +134,7 @@ Result<Place> Topology::placeOf(const std::string& what, const std::set<std::str
   for (const auto& mac : macs) texts.insert(macText(mac));
   if (ports.empty())
     return failure(SnmpStatus::noSuchName,
-                   what + (macs.empty() ? " has no MAC address that is known"
+                   what + (macs.empty() ? " has no MAC address that is known: write mac= in the VM's section of vmmig.conf"
                                         : " (" + listed(texts) + ") is known at no switch of the inventory"));
   return edgeAmong(what, ports, "learned there: " + listed(texts));
 }

@@ -15,6 +15,7 @@
 #include "common/hex.h"
 #include "common/log.h"
 #include "common/net_snmp.h"
+#include "manager/counted.h"
 #include "manager/notification.h"
 #include "manager/snmp_library.h"
 #include "manager/trap_users.h"
@@ -76,7 +77,7 @@ class DropLog {
       return;
     }
     quietUntil_ = now + std::chrono::milliseconds{200};
-    std::string more = suppressed_ ? " (and " + std::to_string(suppressed_) + " others since the last such line)" : "";
+    std::string more = suppressed_ ? " (and " + counted(suppressed_, "other") + " since the last such line)" : "";
     suppressed_ = 0;
     log::notice("dropped a notification from " + source + ": " + reason + more);
   }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// How coroutines of the manager wait for each other: a wait that a call ends early, and a lock that keeps requests in order.
+// How coroutines of the manager wait for each other: a wait that a call ends early, a lock that keeps requests in order, and
+// slots of which who is in haste has the next.
 #pragma once
 
+#include <algorithm>
 #include <deque>
+#include <memory>
 
 #include "common/task.h"
 
@@ -58,13 +61,20 @@ class TurnLock {
   std::deque<Completion<bool>::Finish> waiting_;
 };
 
-/// So many at once; who comes later waits, in order, and goes on in a turn of the loop.
+/// Whether what waits must not: true while its VM stands still. It is looked at when there is a choice, so what waits already has
+/// it too. None: there is no haste.
+using Haste = std::shared_ptr<const bool>;
+
+/// So many at once; who comes later waits, and goes on in a turn of the loop: who is in haste first, else in order. So that
+/// nobody waits for ever, every so often it is the turn of who came first.
 class Slots {
  public:
+  static constexpr int mostAhead = 8;
+
   explicit Slots(std::size_t most) : free_(most) {}
-  Completion<bool> acquire() {
-    return Completion<bool>{[this](Completion<bool>::Finish finish) {
-      if (free_ == 0) return waiting_.push_back(std::move(finish));
+  Completion<bool> acquire(Haste haste = nullptr) {
+    return Completion<bool>{[this, haste = std::move(haste)](Completion<bool>::Finish finish) {
+      if (free_ == 0) return waiting_.push_back({haste, std::move(finish)});
       --free_;
       finish(true);
     }};
@@ -74,13 +84,29 @@ class Slots {
       ++free_;
       return;
     }
-    loop.post([next = std::move(waiting_.front())] { next(true); });
-    waiting_.pop_front();
+    auto next = choose();
+    loop.post([finish = std::move(next->finish)] { finish(true); });
+    waiting_.erase(next);
   }
 
  private:
+  struct Waiting {
+    Haste haste;
+    Completion<bool>::Finish finish;
+  };
+
+  std::deque<Waiting>::iterator choose() {
+    auto first = waiting_.begin();
+    auto hasty = std::find_if(first, waiting_.end(), [](const Waiting& each) { return each.haste && *each.haste; });
+    bool isAhead = hasty != first && hasty != waiting_.end();
+    if (isAhead && ahead_++ < mostAhead) return hasty;
+    ahead_ = 0;
+    return first;
+  }
+
   std::size_t free_;
-  std::deque<Completion<bool>::Finish> waiting_;
+  int ahead_ = 0;  // of who came first, since it did
+  std::deque<Waiting> waiting_;
 };
 
 }  // namespace vmmig

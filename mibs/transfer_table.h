@@ -21,7 +21,7 @@ struct Labels<TransferAdmin> {
                                      {5, "commit"}, {6, "done"},   {7, "abort"}};
 };
 
-/// What is so. Final: released, done, aborted, failed, expired.
+/// What is so.
 enum class TransferOper : std::int32_t {
   tracking = 1,    // source: the image grows
   freezing = 2,    // source: the VM's traffic is blocked, the last read is under way
@@ -43,6 +43,17 @@ struct Labels<TransferOper> {
                                      {6, "prepared"},   {7, "committing"}, {8, "committed"}, {9, "done"}, {10, "aborting"},
                                      {11, "aborted"},   {12, "failed"},   {13, "expired"}};
 };
+
+constexpr bool isFinal(TransferOper status) {
+  switch (status) {
+    case TransferOper::released:
+    case TransferOper::done:
+    case TransferOper::aborted:
+    case TransferOper::failed:
+    case TransferOper::expired: return true;
+    default: return false;
+  }
+}
 
 /// What commit does with a row that the device cannot take: fail the whole (require), or leave it out and count it.
 enum class TransferPolicy : std::int32_t { require = 1, bestEffort = 2 };

@@ -7,17 +7,6 @@
 
 namespace vmmig {
 
-bool isFinal(TransferOper status) {
-  switch (status) {
-    case TransferOper::released:
-    case TransferOper::done:
-    case TransferOper::aborted:
-    case TransferOper::failed:
-    case TransferOper::expired: return true;
-    default: return false;
-  }
-}
-
 Transfer::Transfer(std::shared_ptr<TransferContext> context, const Uuid& uuid, TransferRole role) : context_(std::move(context)) {
   vm_ = context_->registry.get(uuid);
   row_.uuid = uuid;

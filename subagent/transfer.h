@@ -37,8 +37,6 @@ struct TransferContext {
   TransferCounters counters = {};
 };
 
-bool isFinal(TransferOper status);
-
 /// Every task keeps its transfer alive, and knows by its number whether it is still the one that works: each start of other work,
 /// and the end, raises the number. All that a task has done is noted before it gives way, so whoever comes next finds it true.
 class Transfer : public std::enable_shared_from_this<Transfer> {

@@ -148,7 +148,8 @@ manager_tests = \
   tests/unit/test_doctor \
   tests/unit/test_notification \
   tests/unit/test_trap_listener \
-  tests/unit/test_vm_state
+  tests/unit/test_vm_state \
+  tests/unit/test_wakeup
 manager_ldadd = $(MANAGER_LIBS) -lgtest_main $(GTEST_LIBS) -lpthread
 check_PROGRAMS += $(manager_tests)
 TESTS += $(manager_tests) tests/agentx/test_manager_cli.py
@@ -165,6 +166,8 @@ tests_unit_test_trap_listener_SOURCES = tests/unit/test_trap_listener.cc
 tests_unit_test_trap_listener_LDADD = $(manager_ldadd)
 tests_unit_test_vm_state_SOURCES = tests/unit/test_vm_state.cc tests/unit/fake_session.h
 tests_unit_test_vm_state_LDADD = $(manager_ldadd)
+tests_unit_test_wakeup_SOURCES = tests/unit/test_wakeup.cc
+tests_unit_test_wakeup_LDADD = $(manager_ldadd)
 
 # The lab, its traffic tool, and what runs in it: whole migrations between network namespaces.
 check_PROGRAMS += tests/traffic/traffic

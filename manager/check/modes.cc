@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "manager/counted.h"
 #include "mibs/check_table.h"
 #include "mibs/labels.h"
 #include "mibs/phase_table.h"
@@ -66,7 +67,7 @@ Task<Verdict> askHealth(Question question) {
   auto checks = co_await rowsOf<CheckRow>(device);
   if (!checks) co_return trouble(device, checks.error());
   auto text = scalars->health == Health::up
-                  ? "up, " + std::to_string(scalars->vms) + " VMs, " + std::to_string(scalars->transfers) + " transfers under way"
+                  ? "up, " + counted(scalars->vms, "VM") + ", " + counted(scalars->transfers, "transfer") + " under way"
                   : labelOf(scalars->health) + ": " + scalars->healthText.value;
   Verdict verdict{stateOf(scalars->health), text};
   verdict.measure("vms", scalars->vms);
@@ -147,8 +148,8 @@ Task<Verdict> askHolds(Question question) {
                       toString(each.uuid) + ": is vmmig serve running?");
   }
   auto expired = static_cast<double>(lines.size());
-  auto text = std::to_string(lines.size()) + " holds expired within " + std::to_string(question.recentSeconds) + " s, " +
-              std::to_string(held) + " VMs held";
+  auto text = counted(lines.size(), "hold") + " expired within " + std::to_string(question.recentSeconds) + " s, " +
+              counted(held, "VM") + " held";
   Verdict verdict{question.thresholds.judge(expired), lines.empty() ? text : text + "; " + lines.front()};
   verdict.measure("expired", expired, "", question.thresholds);
   verdict.measure("held", static_cast<double>(held));

@@ -6,6 +6,7 @@
 
 #include "manager/at_once.h"
 #include "manager/command.h"
+#include "manager/counted.h"
 #include "manager/device_pool.h"
 #include "manager/doctor.h"
 #include "manager/progress.h"
@@ -171,7 +172,7 @@ Task<ExitCode> run(Invocation invocation) {
   Progress progress;
   std::function<Task<>(std::size_t)> job = [&](std::size_t number) -> Task<> {
     co_await examineWithin(invocation.loop, all[number], limit);
-    progress.show(std::to_string(++done) + " of " + std::to_string(all.size()) + " agents examined");
+    progress.show(std::to_string(++done) + " of " + counted(all.size(), "agent") + " examined");
   };
   co_await forEachAtOnce(all.size(), atOnce, job);
   progress.clear();

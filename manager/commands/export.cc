@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // `vmmig export`: a VM's state on one device, as a JSON file.
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "common/replace_file.h"
 #include "manager/command.h"
 #include "manager/vm_state.h"
 
@@ -23,7 +21,7 @@ constexpr const char* description =
 
 void addOptions(po::options_description& options) {
   options.add_options()("vm", po::value<std::string>()->value_name("UUID|NAME")->required(), "the VM")(
-      "output,o", po::value<std::string>()->value_name("FILE"), "write to FILE instead of standard output");
+      "output,o", po::value<std::string>()->value_name("FILE"), "write to FILE instead of standard output (-)");
   addConfigOption(options);
 }
 
@@ -39,13 +37,7 @@ Task<ExitCode> run(Invocation invocation) {
   auto state = co_await load(invocation);
   if (!state) co_return complain(exitCodeOf(state.error()), state.error().text);
   auto text = toJson(*state, invocation.arguments[0]).dump(1) + "\n";
-  auto file = invocation.text("output");
-  if (file.empty()) {
-    bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-    co_return written ? ExitCode::ok : complain(ExitCode::usage, "cannot write to standard output");
-  }
-  if (auto status = replaceFile(file, text, 0640); !status) co_return complain(ExitCode::usage, status.error().text);
-  co_return ExitCode::ok;
+  co_return writeOutput(invocation.text("output"), text);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "manager/command.h"
+#include "manager/counted.h"
 #include "manager/table_printer.h"
 #include "manager/vm_state.h"
 
@@ -70,13 +71,10 @@ Plan makePlan(const VmState& wanted, const std::optional<VmState>& present) {
   return plan;
 }
 
-std::string count(std::size_t number, const char* what) { return std::to_string(number) + " " + what + (number == 1 ? "" : "s"); }
-
 std::string describe(const Plan& plan) {
   std::string text = plan.createVm ? "the VM, " : "";
-  return text + std::to_string(plan.addresses.size()) + (plan.addresses.size() == 1 ? " address" : " addresses") + " and " +
-         count(plan.created.size(), "row") + " created, " + count(plan.changed.size(), "row") + " changed, " +
-         count(plan.removed.size(), "row") + " removed";
+  return text + counted(plan.addresses.size(), "address") + " and " + counted(plan.created.size(), "row") + " created, " +
+         counted(plan.changed.size(), "row") + " changed, " + counted(plan.removed.size(), "row") + " removed";
 }
 
 // In this order: rows need the VM and its addresses; removing first makes room.
@@ -117,7 +115,7 @@ ExitCode refuse(const std::string& device, const Plan& plan) {
   if (conflicts.size() > shown) rows += "\n  ...";
   std::fprintf(stderr,
                "vmmig: %s holds %s of the VM that the file has otherwise or not at all; nothing was done (--replace):%s\n",
-               device.c_str(), count(conflicts.size(), "row").c_str(), rows.c_str());
+               device.c_str(), counted(conflicts.size(), "row").c_str(), rows.c_str());
   return ExitCode::negative;
 }
 

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // `vmmig report`: a past migration as a page to look at, to print and to send.
-#include <unistd.h>
-
 #include <chrono>
 
-#include "common/replace_file.h"
 #include "manager/journal_choice.h"
 #include "manager/page/page.h"
 
@@ -41,14 +38,7 @@ Task<ExitCode> run(Invocation invocation) {
   if (!chosen) co_return complain(exitCodeOf(chosen.error()), chosen.error().text);
   page::Now now{microsecondsNow<Clock>(), static_cast<std::uint64_t>(microsecondsNow<std::chrono::system_clock>())};
   auto html = page::toHtml(chosen->migration, chosen->events, now);
-  auto file = invocation.text("output");
-  if (file.empty() || file == "-") {
-    bool isWritten = writeAll(STDOUT_FILENO, html);
-    co_return isWritten ? ExitCode::ok : complain(ExitCode::usage, "cannot write to standard output");
-  }
-  // Refusals name rows, hence addresses: for no more eyes than an export.
-  if (auto status = replaceFile(file, html, 0640); !status) co_return complain(ExitCode::usage, status.error().text);
-  co_return ExitCode::ok;
+  co_return writeOutput(invocation.text("output"), html);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "manager/command.h"
+#include "manager/counted.h"
 #include "manager/service.h"
 #include "manager/trap_listener.h"
 
@@ -56,8 +57,8 @@ Task<ExitCode> run(Invocation invocation) {
       sd_notify(0, "STOPPING=1");
       service.stop();
     });
-  log::notice("ready: " + std::to_string(inventory->hosts.size()) + " hosts, " + std::to_string(inventory->devices.size()) +
-              " devices" + (listener ? ", listening on " + inventory->listen : std::string{}));
+  log::notice("ready: " + counted(inventory->hosts.size(), "host") + ", " + counted(inventory->devices.size(), "device") +
+              (listener ? ", listening on " + inventory->listen : std::string{}));
   sd_notify(0, "READY=1");
   co_await service.run();
   co_return ExitCode::ok;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "manager/counted.h"
+
 namespace vmmig::page {
 
 using nlohmann::json;
@@ -188,16 +190,13 @@ std::string Teller::deviceIn(const std::string& text) const {
   return {};
 }
 
-/// Why a migration took too long stands nowhere else when a device has only fallen silent.
+/// A device that has only fallen silent tells nothing itself.
 void Teller::addSilent() {
   for (const auto& lane : story_.lanes) {
     if (lane.kind < LaneKind::source || lane.spans.empty() || lane.spans.back().word != "lost") continue;
-    auto said = std::find_if(lane.spans.rbegin(), lane.spans.rend(),
-                             [](const Span& span) { return span.word != "lost" && span.word != "aborting"; });
-    auto before = said == lane.spans.rend() ? std::string{} : " (it was " + said->word + ")";
     story_.refusals.push_back({lane.spans.back().from, lane.name,
-                               "it did not take the end of the transfer" + before +
-                                   ", and is left to its own deadline: see whether it is up, its snmpd and its vmmigd"});
+                               "it did not take the end of the transfer, and is left to its own deadline: see whether it is up, "
+                               "its snmpd and its vmmigd"});
   }
 }
 
@@ -215,8 +214,7 @@ void Teller::addRefusals() {
       bool isNew = !side->error.empty() && part.failure.find(side->error) == std::string::npos;
       if (isNew) story_.refusals.push_back({story_.timeline.commit.value_or(story_.end), side->name, side->error});
       if (side->missing == 0) continue;
-      auto text = (side->missing == 1 ? "1 row" : std::to_string(side->missing) + " rows") +
-                  " could not be taken (bestEffort); the log of its vmmigd names the first ten";
+      auto text = counted(side->missing, "row") + " could not be taken (bestEffort); the log of its vmmigd names the first ten";
       story_.refusals.push_back({story_.timeline.commit.value_or(story_.end), side->name, text});
     }
   }

@@ -15,10 +15,6 @@ std::string secondsText(std::uint64_t milliseconds) {
   return text;
 }
 
-std::string counted(std::size_t count, const std::string& what) {
-  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
-}
-
 void keepIfCut(Notes& notes, const Line& line, Note note) {
   note.text = fitted(note.text, std::string::npos);
   if (plainText(line).find(note.text) != std::string::npos) return;

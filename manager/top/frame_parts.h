@@ -2,6 +2,7 @@
 // The parts of a frame; only frame*.cc include it.
 #pragma once
 
+#include "manager/counted.h"
 #include "manager/top/model.h"
 
 namespace vmmig::top {
@@ -21,7 +22,5 @@ void addAgents(std::vector<Line>& lines, const Snapshot& snapshot, const View& v
 
 /// "1.5 s".
 std::string secondsText(std::uint64_t milliseconds);
-/// "1 chunk", "2 chunks".
-std::string counted(std::size_t count, const std::string& what);
 
 }  // namespace vmmig::top

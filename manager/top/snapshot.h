@@ -40,15 +40,4 @@ struct Snapshot {
   std::vector<Agent> agents;
 };
 
-inline bool isFinal(TransferOper oper) {
-  switch (oper) {
-    case TransferOper::released:
-    case TransferOper::done:
-    case TransferOper::aborted:
-    case TransferOper::failed:
-    case TransferOper::expired: return true;
-    default: return false;
-  }
-}
-
 }  // namespace vmmig::top

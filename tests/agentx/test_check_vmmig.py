@@ -52,7 +52,7 @@ def check(agent):
 def test_a_healthy_device_is_ok(check, agent, vm):
     agent.make_vm(vm, "10.0.0.5")
     text, measures, lines = check(expect=OK)
-    assert "up, 1 VMs, 0 transfers" in text and lines == []
+    assert "up, 1 VM, 0 transfers" in text and lines == []
     assert measures["vms"] == (1, "", "", "") and measures["failed"] == (0, "c", "", "")
 
 

@@ -128,7 +128,8 @@ def test_names_of_the_inventory_are_known_to_every_command(vmmig, web, tmp_path)
     vmmig("export", "fw-a", "--vm", "web1", "-o", file, *named)
     assert "0 rows created" in vmmig("import", "fw-a", file, *named).stdout
     vmmig("diff", file, "fw-a", "--tolerance", 30, *named)
-    assert "fw-b" in vmmig("show", "fw-b", *named, expect=DEVICE).stderr
+    assert "fw-b is not in the inventory, which has fw-a" in vmmig("show", "fw-b", *named, expect=USAGE).stderr
+    assert "refused" in vmmig("show", "tcp:127.0.0.1:1", *named, expect=DEVICE).stderr  # an address is as good as a name
 
 
 def test_mistakes_are_told_in_sentences(vmmig, web, tmp_path):

@@ -35,7 +35,7 @@ def test_icinga_runs_the_plugin_and_takes_notifications(pack, processes, tmp_pat
     icinga = start_icinga(processes, tmp_path, pack, rig.port, quiet=20)
     for service in CHECKS:
         icinga.wait("fw-a", service, "OK")
-    output = icinga.wait("fw-a", "vmmig health", "OK", "VMMIG OK - up, 1 VMs")
+    output = icinga.wait("fw-a", "vmmig health", "OK", "VMMIG OK - up, 1 VM,")
     assert "vms=1" in output
     (tmp_path / "hosts.map").write_text("192.0.2.7 fw-a\n")
     values = "\n".join(["host", "UDP: [192.0.2.7]:1->[192.0.2.1]:162", f".1.3.6.1.6.3.1.1.4.1.0 {instance('vmMigTransferFailed')}",

@@ -67,7 +67,7 @@ def test_a_migration_is_seen_by_checks_and_by_notifications(site, icinga):
     icinga.wait(host, PASSIVE, "OK", f"vmMigPhaseChanged vm {VM_UUID}", words="vmMigPhase=preCopy")
     with site.held():
         icinga.wait(host, PASSIVE, "OK", "vmMigPhase=stopped", words="vmMigPhaseHoldStatus=held")
-        icinga.wait(host, "vmmig holds", "OK", "0 holds expired within 3600 s, 1 VMs held")
+        icinga.wait(host, "vmmig holds", "OK", "0 holds expired within 3600 s, 1 VM held")
         icinga.wait(firewall, "vmmig blocked VMs", "OK", f"the traffic of VM {VM_NAME} ({VM_UUID}) is stopped for")
         # The negative controls: the same checks and notifications by wrong files.
         icinga.wait(host, "wrong holds", "UNKNOWN", 'there is no mode "hold"')

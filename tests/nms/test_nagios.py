@@ -145,7 +145,7 @@ def test_nagios_runs_the_plugin_and_takes_notifications(pack, processes, tmp_pat
     processes.start("nagios", ["nagios4", configure(tmp_path, pack, rig.port)])
     wait_until(lambda: CHECKS <= services(tmp_path).keys(), 90, "a result of each service")
     assert {name: services(tmp_path)[name][0] for name in CHECKS} == dict.fromkeys(CHECKS, OK)
-    _, _, measures = wait_service(tmp_path, "vmmig health", OK, "VMMIG OK - up, 1 VMs")
+    _, _, measures = wait_service(tmp_path, "vmmig health", OK, "VMMIG OK - up, 1 VM,")
     assert "vms=1" in measures.replace("'", "")
     tell(pack, tmp_path, 12)
     wait_service(tmp_path, PASSIVE, WARNING, f"vmMigTransferFailed vm {VM}: The state of a VM did not follow it")

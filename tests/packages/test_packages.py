@@ -110,7 +110,7 @@ def test_vmmigd_and_the_manager_run_as_their_units_say(chroot, processes, namesp
     told = checks(functools.partial(vmmig, chroot, namespace))
     assert told and set(told.values()) == {"up"}, told
     manager = Unit(chroot, "vmmig").start(processes, namespace)
-    manager.wait_log("ready: 1 hosts")
+    manager.wait_log("ready: 1 host,")
     plugin = chroot.argv("/usr/lib/nagios/plugins/check_vmmig", "-H", AGENT, "--snmp-conf", "/etc/vmmig")
     assert "VMMIG" in namespace.run(*plugin).stdout
     assert agent.stop() == 0 and manager.stop() == 0

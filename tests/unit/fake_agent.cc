@@ -10,22 +10,23 @@ class FakeAgent::Session final : public SnmpSession {
   explicit Session(FakeAgent& agent) : agent_(agent) {}
   const std::string& peer() const override { return agent_.name_; }
 
-  Task<Result<Response>> get(std::vector<Oid> names) override {
-    return request("get", [this, names] { return agent_.get(names); });
+  Task<Result<Response>> get(std::vector<Oid> names, Haste haste) override {
+    return request("get", std::move(haste), [this, names] { return agent_.get(names); });
   }
   Task<Result<Response>> getNext(std::vector<Oid> names) override {
-    return request("getNext", [this, names] { return agent_.getNext(names, 1); });
+    return request("getNext", nullptr, [this, names] { return agent_.getNext(names, 1); });
   }
-  Task<Result<Response>> getBulk(std::vector<Oid> names, int maxRepetitions) override {
-    return request("getBulk", [this, names, maxRepetitions] { return agent_.getNext(names, maxRepetitions); });
+  Task<Result<Response>> getBulk(std::vector<Oid> names, int maxRepetitions, Haste haste) override {
+    return request("getBulk", std::move(haste), [this, names, maxRepetitions] { return agent_.getNext(names, maxRepetitions); });
   }
-  Task<Result<Response>> set(std::vector<smi::VarBind> varbinds) override {
-    return request("set " + agent_.describe(varbinds), [this, varbinds] { return agent_.set(varbinds); });
+  Task<Result<Response>> set(std::vector<smi::VarBind> varbinds, Haste haste) override {
+    return request("set " + agent_.describe(varbinds), std::move(haste), [this, varbinds] { return agent_.set(varbinds); });
   }
 
  private:
   /// The answer comes a millisecond later, so that requests overlap.
-  Task<Result<Response>> request(std::string what, std::function<Response()> act) {
+  Task<Result<Response>> request(std::string what, Haste haste, std::function<Response()> act) {
+    if (haste && *haste) agent_.hasty.insert(what);
     agent_.mostUnderWay = std::max(agent_.mostUnderWay, ++agent_.requestsUnderWay);
     co_await sleepFor(agent_.loop_, std::chrono::milliseconds{1});
     auto answer = agent_.answer(what, act);

@@ -51,6 +51,7 @@ class FakeAgent {
   /// silentAfter: the effect and no answer; refuse: inconsistentValue.
   std::function<Fault(const std::string& request)> fault = [](const std::string&) { return Fault::none; };
   std::set<std::string> requests;  // all that were made
+  std::set<std::string> hasty;     // of them, those in haste
   int requestsUnderWay = 0, mostUnderWay = 0;
   std::size_t chunkSize = 400;
   bool corruptCommit = false;  // one row fewer than it should have

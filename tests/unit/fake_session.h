@@ -43,20 +43,24 @@ class FakeSession : public SnmpSession {
   std::function<SnmpStatus(const smi::VarBind&)> refuse;  // asked for each varbind of a SET
   std::function<void(int)> before;                        // before each request is answered
   std::vector<std::vector<smi::VarBind>> sets;
+  std::vector<bool> isHasty;  // of each request
   int requests = 0;
   int mostUnderWay = 0;
   std::size_t largestGet = 0;  // octets of the AgentX PDU that answers a GET, as RFC 2741 section 5 has it
 
-  Task<Result<Response>> get(std::vector<Oid> names) override {
+  Task<Result<Response>> get(std::vector<Oid> names, Haste haste) override {
+    isHasty.push_back(haste && *haste);
     return answer([this, names] { return doGet(names); });
   }
   Task<Result<Response>> getNext(std::vector<Oid> names) override {
     return answer([this, names] { return doBulk(names, 1); });
   }
-  Task<Result<Response>> getBulk(std::vector<Oid> names, int repetitions) override {
+  Task<Result<Response>> getBulk(std::vector<Oid> names, int repetitions, Haste haste) override {
+    isHasty.push_back(haste && *haste);
     return answer([this, names, repetitions] { return doBulk(names, repetitions); });
   }
-  Task<Result<Response>> set(std::vector<smi::VarBind> varbinds) override {
+  Task<Result<Response>> set(std::vector<smi::VarBind> varbinds, Haste haste) override {
+    isHasty.push_back(haste && *haste);
     return answer([this, varbinds] { return doSet(varbinds); });
   }
   const std::string& peer() const override { return peer_; }

@@ -138,7 +138,7 @@ TEST_F(DeviceTest, AnAgentWhoseOidsDoNotIncreaseDoesNotHoldUsForEver) {
   agent->put(connection(1));
   struct Looping : test::FakeSession {
     using FakeSession::FakeSession;
-    Task<Result<Response>> getBulk(std::vector<Oid> names, int) override {
+    Task<Result<Response>> getBulk(std::vector<Oid> names, int, Haste) override {
       Response response;
       const auto& info = TableOf<TcpConnRow>::info;
       auto column = mib::oidOf(info, *info.column("vmMigTcpConnStorageType"), AnyRow{connection(1)}.index());
@@ -315,6 +315,32 @@ TEST_F(DeviceTest, DestroysRowsAlsoThoseThatAreGone) {
   auto doomed = connections(45);
   ASSERT_TRUE(test::await(loop, device.destroy(doomed)));
   EXPECT_EQ(agent->count<TcpConnRow>(), 0u);
+}
+
+TEST_F(DeviceTest, WhateverConcernsAVmHasItsHasteAndNothingElse) {
+  for (const auto& row : connections(3)) agent->put(row);
+  auto haste = std::make_shared<bool>(true);
+  device.hasten(web, haste);
+  auto isHasty = [&](Uuid vm) {
+    agent->isHasty.clear();
+    std::vector<AnyRow> rows{connection(7, vm)};
+    EXPECT_TRUE(test::await(loop, device.create(rows)));
+    EXPECT_TRUE(test::await(loop, device.create(rows))) << "replaced";
+    EXPECT_TRUE(test::await(loop, device.write(rows.front(), {"vmMigTcpConnTimeout"})));
+    EXPECT_TRUE(test::await(loop, device.read(rows.front())));
+    EXPECT_TRUE(readAll(vm));
+    EXPECT_TRUE(test::await(loop, device.destroy(rows)));
+    auto hasty = std::count(agent->isHasty.begin(), agent->isHasty.end(), true);
+    EXPECT_TRUE(hasty == 0 || static_cast<std::size_t>(hasty) == agent->isHasty.size()) << "all of them, or none";
+    return hasty > 0;
+  };
+  EXPECT_TRUE(isHasty(web));
+  EXPECT_FALSE(isHasty(other));
+  *haste = false;
+  EXPECT_FALSE(isHasty(web)) << "its VM runs again";
+  *haste = true;
+  haste.reset();
+  EXPECT_FALSE(isHasty(web)) << "its migration is gone";
 }
 
 TEST_F(DeviceTest, WritesTheNamedColumnsInOnePdu) {

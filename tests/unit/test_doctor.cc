@@ -23,9 +23,9 @@ class Patient : public test::FakeSession {
  public:
   SessionSecurity security() const override { return security_; }
   Trouble trouble() const override { return trouble_; }
-  Task<Result<Response>> get(std::vector<Oid> names) override {
+  Task<Result<Response>> get(std::vector<Oid> names, Haste haste) override {
     if (isSilent) co_await sleepFor(loop_, 1h);
-    co_return co_await FakeSession::get(std::move(names));
+    co_return co_await FakeSession::get(std::move(names), std::move(haste));
   }
   explicit Patient(EventLoop& loop) : FakeSession(loop), loop_(loop) {}
   SessionSecurity security_{.version = "3", .level = "authPriv", .user = "vmmig"};

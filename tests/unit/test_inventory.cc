@@ -5,7 +5,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "manager/inventory.h"
+#include "manager/device_pool.h"
 #include "tests/unit/source_dir.h"
 
 namespace vmmig {
@@ -150,6 +150,28 @@ TEST(Inventory, theExampleThatIsShippedIsGood) {
   auto inventory = Inventory::parse(in, "vmmig.conf.example");
   ASSERT_TRUE(inventory) << inventory.error().text;
   EXPECT_TRUE(inventory->legsBetween("host-a", "host-b"));
+}
+
+TEST(Names, whatIsNeitherListedNorAnAddressIsAnErrorThatTellsTheNames) {
+  EventLoop loop;
+  std::istringstream in{good};
+  auto inventory = Inventory::parse(in, "vmmig.conf");
+  ASSERT_TRUE(inventory) << inventory.error().text;
+  SessionOptions base;
+  base.version = "2c";
+  base.community = "public";
+  DevicePool pool{loop, *inventory, base};
+  auto device = pool.device("fw-c.invalid");
+  ASSERT_FALSE(device);
+  EXPECT_EQ(device.error().status, SnmpStatus::badValue);
+  EXPECT_EQ(device.error().text.find("fw-c.invalid is not in the inventory, which has fw-a, fw-b, sw-a, sw-b, and no address"),
+            0u)
+      << device.error().text;
+  auto host = pool.host("host-c.invalid");
+  ASSERT_FALSE(host);
+  EXPECT_NE(host.error().text.find("which has b.example.org, host-a"), std::string::npos) << host.error().text;
+  for (const char* peer : {"fw-a", "127.0.0.1", "tcp:127.0.0.1", "udp6:[::1]:1161", "localhost"})
+    EXPECT_TRUE(pool.device(peer)) << peer;
 }
 
 }  // namespace

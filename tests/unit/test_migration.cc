@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "tests/unit/migration_events.h"
 
@@ -281,6 +282,81 @@ TEST_F(Story, theHoldsOwnDeadlineBoundsTheStop) {
   EXPECT_LE(*wakeAt(state), now + 5s);
   now = *wakeAt(state);
   EXPECT_EQ(kinds(feed(Tick{})), (Names{"abort source", "abort destination", "cancel the hold source"}));
+}
+
+TEST_F(Story, aStopThatLastedTooLongNamesWhatWasWaitedFor) {
+  auto reasonAfter = [&](std::function<void()> events) {
+    begin(planOf(2));
+    claimAll();
+    feed(phase(Phase::stopped, 3, HoldStatus::held));
+    events();
+    now += state.plan.limits.stop;
+    feed(Tick{});
+    EXPECT_EQ(state.stage, Stage::takingBack);
+    return state.reason;
+  };
+  const std::string late = "it took longer than the stop may last, waiting for ";
+  EXPECT_EQ(reasonAfter([] {}), late + "src0 (freezing), and for src1 (freezing)");
+  EXPECT_EQ(reasonAfter([&] { freezeAndCommit(0); }), late + "src1 (freezing)");
+  EXPECT_EQ(reasonAfter([&] {
+              freezeAndCommit(1);
+              feed(TransferSeen{0, TransferRole::source, transfer(TransferOper::frozen, state.epoch)});
+            }),
+            late + "the copy from src0 to dst0");
+  EXPECT_EQ(reasonAfter([&] {
+              freezeAndCommit(0);
+              feed(TransferSeen{1, TransferRole::source, transfer(TransferOper::frozen, state.epoch)});
+              done(ActionKind::copy, 1);
+            }),
+            late + "dst1 (committing)");
+}
+
+TEST_F(Story, aDeviceThatWasNotReadyForTheStopIsNamed) {
+  begin(planOf(1));
+  feed(Begin{});
+  feed(Surveyed{.unixSeconds = 1000, .highestEpoch = 5});
+  done(ActionKind::claim, 0, TransferRole::source);
+  feed(phase(Phase::stopped, 3, HoldStatus::held));
+  feed(phase(Phase::stopped, 3, HoldStatus::expired));
+  EXPECT_EQ(state.reason.find("the hold expired before the devices were ready, waiting for src0 (freezing) and dst0 (claiming)"),
+            0u)
+      << state.reason;
+}
+
+TEST_F(Story, withBestEffortEachLegTellsWhatItWaitedFor) {
+  begin(planOf(2, TransferPolicy::bestEffort));
+  claimAll();
+  feed(phase(Phase::stopped, 3, HoldStatus::held));
+  now += state.plan.limits.stop;
+  feed(Tick{});
+  for (const auto& leg : {0u, 1u}) {
+    auto source = "src" + std::to_string(leg);
+    EXPECT_EQ(state.legs[leg].failure, "it took longer than the stop may last, waiting for " + source + " (freezing)");
+  }
+}
+
+TEST_F(Story, aVmWaitsFromItsStopUntilItRunsOrIsTakenBack) {
+  begin(planOf(1));
+  claimAll();
+  EXPECT_FALSE(isVmWaiting(state)) << "it runs";
+  feed(phase(Phase::stopped, 2, HoldStatus::held));
+  EXPECT_TRUE(isVmWaiting(state));
+  freezeAndCommit();
+  EXPECT_TRUE(isVmWaiting(state)) << "the hold is being released";
+  done(ActionKind::releaseHold);
+  EXPECT_TRUE(isVmWaiting(state)) << "nobody has told that it runs";
+  feed(phase(Phase::resumed, 1, HoldStatus::none, "host-b"));
+  EXPECT_FALSE(isVmWaiting(state)) << "what is left is tidying up";
+
+  begin(planOf(1));
+  claimAll();
+  feed(OperatorAbort{"enough"});
+  EXPECT_FALSE(isVmWaiting(state)) << "it never stopped";
+  begin(planOf(1));
+  claimAll();
+  feed(phase(Phase::stopped, 2, HoldStatus::held));
+  feed(OperatorAbort{"enough"});
+  EXPECT_TRUE(isVmWaiting(state)) << "its traffic is to flow again";
 }
 
 TEST_F(Story, aVmThatResumedTooEarlyStillGetsItsState) {

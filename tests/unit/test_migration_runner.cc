@@ -128,6 +128,16 @@ TEST_F(Run, aVmsRowsFollowItThroughThePhases) {
   EXPECT_EQ(totals.digest.size(), 32u);
 }
 
+TEST_F(Run, whatAStoppedVmWaitsForIsAskedInHaste) {
+  ASSERT_EQ(migrate(), Outcome::moved);
+  EXPECT_TRUE(source.hasty.contains("set freeze"));
+  EXPECT_TRUE(destination.hasty.contains("set commit"));
+  EXPECT_TRUE(hostA.hasty.contains("set hold release"));
+  EXPECT_TRUE(destination.requests.contains("set done") && source.requests.contains("set release"));
+  EXPECT_FALSE(destination.hasty.contains("set done")) << "the VM runs by then";
+  EXPECT_FALSE(source.hasty.contains("set release"));
+}
+
 TEST_F(Run, theJournalProvesTheOrder) {
   migrate();
   auto events = journal->events(id);

@@ -208,14 +208,15 @@ TEST_F(Page, aDeviceThatFellSilentIsNamed) {
   tellDevice(9000, 0, false, "aborting");
   tellDevice(19000, 0, false, "lost");
   migration.outcome = Outcome::notMoved;
-  migration.reason = "it took longer than the stop may last";
+  migration.reason = "it took longer than the stop may last, waiting for fw-b (committing)";
   migration.totals.rows = 7;
   auto story = storyOf(migration, events, 0);
   ASSERT_EQ(story.refusals.size(), 2u);
   EXPECT_EQ(story.refusals[0].device, migration.plan.legs[0].destination);
   EXPECT_EQ(story.refusals[0].at, 19000);
-  EXPECT_TRUE(has(story.refusals[0].text, "(it was prepared)"));
+  EXPECT_TRUE(has(story.refusals[0].text, "is left to its own deadline"));
   EXPECT_EQ(story.refusals[1].device, "");
+  EXPECT_EQ(story.refusals[1].text, migration.reason);
   // And nothing that was taken back is called moved.
   EXPECT_TRUE(has(html(), "Rows copied") && has(html(), "and taken back"));
   EXPECT_FALSE(has(html(), "Rows moved"));

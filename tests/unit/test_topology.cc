@@ -101,7 +101,8 @@ TEST_F(Where, aVmThatNobodyOrOnlyAnUplinkKnowsIsNotFound) {
             "has no BRIDGE-MIB");
   forget("sw-b", vm);
   EXPECT_EQ(vmAt(), "VM web1 (02:00:00:00:00:05) is known at no switch of the inventory");
-  EXPECT_EQ(shown(topology().placeOf("VM web1", {})), "VM web1 has no MAC address that is known");
+  EXPECT_EQ(shown(topology().placeOf("VM web1", {})),
+            "VM web1 has no MAC address that is known: write mac= in the VM's section of vmmig.conf");
 }
 
 TEST_F(Where, aHostIsWhereLldpOrItsOwnAddressIs) {
@@ -212,7 +213,8 @@ TEST(Pairs, whatIsInFrontOfBothStays) {
 
 TEST(Pairs, moreThanOneOfAKindIsNotGuessed) {
   Front one{{"fw-a", "", false}}, two{{"fw-b", "", false}, {"fw-c", "", false}}, others{{"fw-d", "", false}, {"fw-e", "", false}};
-  EXPECT_NE(paired(one, two).find("1 devices that are no switches and in front of its destination 2"), std::string::npos);
+  EXPECT_NE(paired(one, two).find("of devices that are no switches its source has 1 in front of it and its destination 2"),
+            std::string::npos);
   EXPECT_NE(paired(two, others).find("not clear which goes with which"), std::string::npos);
 }
 
