@@ -9,10 +9,23 @@ int significantOctets(std::uint64_t v) {
   while (v >>= 8) ++count;
   return count;
 }
+
+/// Of a width that is known when this is compiled: a load and a swap. Rows are read in the stop.
+template <class T>
+std::optional<T> integer(std::optional<std::string_view> octets) {
+  if (!octets) return std::nullopt;
+  T v = 0;
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < sizeof v; ++i) v = static_cast<T>(v << 8 | static_cast<unsigned char>((*octets)[i]));
+  return v;
+}
+
 }  // namespace
 
 void OerWriter::bigEndian(std::uint64_t v, int width) {
-  for (int shift = (width - 1) * 8; shift >= 0; shift -= 8) out_ += static_cast<char>(v >> shift);
+  char octets[sizeof v];
+  for (int i = 0; i < width; ++i) octets[i] = static_cast<char>(v >> (width - 1 - i) * 8);
+  out_.append(octets, static_cast<std::size_t>(width));
 }
 
 void OerWriter::length(std::size_t n) {
@@ -54,10 +67,10 @@ std::optional<std::uint64_t> OerReader::bigEndian(std::size_t width) {
   return v;
 }
 
-std::optional<std::uint8_t> OerReader::uint8() { return bigEndian(1); }
-std::optional<std::uint16_t> OerReader::uint16() { return bigEndian(2); }
-std::optional<std::uint32_t> OerReader::uint32() { return bigEndian(4); }
-std::optional<std::uint64_t> OerReader::uint64() { return bigEndian(8); }
+std::optional<std::uint8_t> OerReader::uint8() { return integer<std::uint8_t>(raw(1)); }
+std::optional<std::uint16_t> OerReader::uint16() { return integer<std::uint16_t>(raw(2)); }
+std::optional<std::uint32_t> OerReader::uint32() { return integer<std::uint32_t>(raw(4)); }
+std::optional<std::uint64_t> OerReader::uint64() { return integer<std::uint64_t>(raw(8)); }
 std::optional<std::int32_t> OerReader::int32() {
   auto v = uint32();
   if (!v) return std::nullopt;

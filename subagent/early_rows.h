@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "subagent/back_end.h"
@@ -19,10 +20,7 @@ namespace vmmig {
 /// these sets stands on the device as the image has it.
 struct EarlyTable {
   using Place = ImageRows::Place;
-  struct ByKey {
-    bool operator()(Place left, Place right) const { return left->first < right->first; }
-  };
-  using Places = std::set<Place, ByKey>;
+  using Places = std::unordered_set<Place>;
   using Keys = std::set<std::string>;
 
   EarlyTable(TableBackEnd& t, std::unique_ptr<RowFollower> f) : table(t), follower(std::move(f)) {}

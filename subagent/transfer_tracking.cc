@@ -96,6 +96,7 @@ Task<Status> SourceTransfer::update(unsigned work, Which which) {
 
 Task<Status> SourceTransfer::tellChanges(unsigned work, Followed& followed) {
   std::vector<AnyRow> rows, gone;
+  std::size_t unflushed = 0;
   for (bool isMore = true; isMore;) {
     rows.clear();
     gone.clear();
@@ -111,9 +112,12 @@ Task<Status> SourceTransfer::tellChanges(unsigned work, Followed& followed) {
     isMore = *more;
     if (!isMore) break;
     // In the stop the manager fetches what there is while this goes on.
-    if (row_.operStatus == TransferOper::freezing)
+    unflushed += rows.size();
+    if (row_.operStatus == TransferOper::freezing && unflushed >= context().limits.sliceRows) {
       if (auto flushed = log_->flush(); !flushed) co_return flushed;
-    showImage();
+      showImage();
+      unflushed = 0;
+    }
     co_await nextTurn(loop());
     if (!isCurrent(work)) co_return Status{};
   }
