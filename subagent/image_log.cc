@@ -7,8 +7,7 @@
 
 namespace vmmig {
 
-ImageLog::ImageLog(const Uuid& vm, const TransferLimits& limits)
-    : limits_(limits), writer_(limits.chunkOctets), rows_(vm) {}
+ImageLog::ImageLog(const Uuid& vm, const TransferLimits& limits) : limits_(limits), writer_(limits.chunkOctets), rows_(vm) {}
 
 Status ImageLog::observe(const AnyRow& row, Clock::time_point now) {
   auto* place = rows_.find(row);

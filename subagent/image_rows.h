@@ -23,7 +23,8 @@ class ImageRows {
     bool differs = false;      // what was made has other values than these, also where no packet changes them
     Clock::time_point ends = Clock::time_point::max();  // source: when it goes by itself, if that is soon
   };
-  /// By image::packKey. A tree would cost a cache miss for each of its 17 levels, at 100,000 rows; they are looked up in the stop.
+  /// By image::packKey. A tree would cost a cache miss for each of its 17 levels, at 100,000 rows; they are looked up in the
+  /// stop.
   using Map = std::unordered_map<std::string, Entry>;
   /// Stays valid while others are put and erased.
   using Place = Map::value_type*;

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "subagent/linux_conntrack_tuples.h"
 #include "subagent/linux_netlink.h"
@@ -26,6 +27,8 @@ constexpr std::size_t messageSize = 8192;
 // An event is a datagram; that many are fetched by one system call.
 constexpr unsigned batch = 64;
 constexpr int receivesPerTurn = 16;
+// To be woken for each event would cost more than the events. Whoever wants to know all of them calls drain().
+constexpr std::chrono::milliseconds restAfterReceiving{10};
 
 }  // namespace
 
@@ -55,12 +58,26 @@ Status ConntrackEvents::open() {
   if (auto filtered = changed_->filter(socket.get()); !filtered) return filtered;
   buffer_.resize(batch * messageSize);
   socket_ = std::move(socket);
-  if (loop_) loop_->watch(socket_.get(), [this] { receive(receivesPerTurn); });
+  if (loop_) watch();
   return {};
 }
 
+void ConntrackEvents::watch() {
+  loop_->watch(socket_.get(), [this] {
+    if (receive(receivesPerTurn)) return;
+    loop_->unwatch(socket_.get());
+    rest_ = loop_->after(restAfterReceiving, [this] {
+      rest_.reset();
+      watch();
+    });
+  });
+}
+
 void ConntrackEvents::close() {
-  if (socket_ && loop_) loop_->unwatch(socket_.get());
+  if (rest_)
+    loop_->cancel(*std::exchange(rest_, std::nullopt));
+  else if (socket_ && loop_)
+    loop_->unwatch(socket_.get());
   socket_ = {};
   buffer_ = {};
 }
@@ -74,6 +91,7 @@ Status ConntrackEvents::add(Listener& listener, std::span<const InetAddress> add
     return followed;
   }
   for (const auto& address : addresses) listeners_.emplace(address, &listener);
+  lastName_.clear();
   // A packet that was under way may have passed the list before it knew the address.
   if (!isFollowed) waitForPackets_();
   return {};
@@ -94,6 +112,7 @@ void ConntrackEvents::drain() {
   while (receive(receivesPerTurn)) {
   }
   takeChanged();
+  lastName_.clear();
 }
 
 void ConntrackEvents::takeChanged() {
@@ -137,6 +156,12 @@ bool ConntrackEvents::receive(int most) {
 void ConntrackEvents::take(const nlmsghdr* message) {
   if (message->nlmsg_type >> 8 != NFNL_SUBSYS_CTNETLINK) return;
   Attributes attributes{message};
+  // A new connection makes five events or six, one behind the other: one is enough until a listener looks.
+  auto name = attributes.octets(CTA_TUPLE_ORIG);
+  bool isSame = attributes.has(CTA_ID) && attributes.u32(CTA_ID) == lastId_ && name == lastName_;
+  if (isSame) return;
+  lastId_ = attributes.u32(CTA_ID);
+  lastName_ = name;
   tell({wireTuplesOf(attributes), attributes.u16(CTA_ZONE)}, Touch::event);
 }
 

@@ -64,6 +64,7 @@ class ConntrackEvents {
  private:
   Status open();
   void close();
+  void watch();
   void takeChanged();
   /// At most so many receives; false when nothing is left.
   bool receive(int most);
@@ -77,7 +78,11 @@ class ConntrackEvents {
   std::optional<LinuxChangedConnections> changed_;
   std::vector<LinuxChangedConnections::Entry> entries_;
   UniqueFd socket_;
+  std::optional<EventLoop::TimerId> rest_;  // until which it is not watched
   std::vector<char> buffer_;
+  // The connection of the event before, by its CTA_ID and CTA_TUPLE_ORIG; nothing when somebody has looked since.
+  std::uint32_t lastId_ = 0;
+  std::string lastName_;
   std::multimap<InetAddress, Listener*> listeners_;
 };
 

@@ -17,8 +17,8 @@ namespace vmmig {
 
 namespace {
 
-/// The kernel's NAPI_POLL_WEIGHT times four, the most that it takes (TEST_XDP_MAX_BATCH).
-constexpr std::uint32_t batchSize = 256;
+/// The kernel's NAPI_POLL_WEIGHT. So many pages are allocated for a run, and used again and again.
+constexpr std::uint32_t batchSize = 64;
 
 std::uint16_t etherTypeOf(const std::string& packet) {
   return htons(static_cast<std::uint8_t>(packet.front()) >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP);

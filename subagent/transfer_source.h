@@ -45,7 +45,7 @@ class SourceTransfer final : public Transfer {
   void startFollowing();
   void stopFollowing();
   /// Makes readable what was told, and tells what changes a little later.
-  void followSoon(unsigned work, Status told);
+  void followSoon(unsigned work, Status told, Clock::time_point began);
   Task<> followOnce(unsigned work);
   /// Brings the log up to what the tables have now.
   Task<Status> update(unsigned work, Which which);

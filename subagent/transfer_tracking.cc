@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What a source does while its VM runs, and in the stop: reads every table once, then tells only what changes, so that the last
 // read costs what changed last and not what there is. A table that cannot be followed is read again in the stop.
+#include <algorithm>
+
 #include "common/log.h"
 #include "subagent/transfer_clock.h"
 #include "subagent/transfer_source.h"
@@ -11,8 +13,10 @@ namespace {
 
 // A row that is about to go by itself would be gone before it is made at the destination.
 constexpr std::chrono::seconds leastLife{3};
-// Between one telling of changes and the next.
-constexpr std::chrono::milliseconds followInterval{200};
+// Between one telling of changes and the next: what the last one left untold is the work of the stop. While much changes it is a
+// twentieth of the time, as long as that does not leave too much.
+constexpr std::chrono::milliseconds shortestRest{50}, longestRest{200};
+constexpr int restAfterTelling = 19;
 // How often it is asked whether packets under way are through; they take milliseconds.
 constexpr std::chrono::microseconds settleInterval{500};
 
@@ -36,20 +40,23 @@ Task<> SourceTransfer::track(unsigned work) {
   co_await nextTurn(loop());
   if (!isCurrent(work)) co_return;
   startFollowing();
+  auto began = Clock::now();
   auto told = co_await update(work, Which::all);
-  if (isCurrent(work)) followSoon(work, told);
+  if (isCurrent(work)) followSoon(work, told, began);
 }
 
 Task<> SourceTransfer::followOnce(unsigned work) {
+  auto began = Clock::now();
   auto told = co_await update(work, Which::followed);
-  if (isCurrent(work)) followSoon(work, told);
+  if (isCurrent(work)) followSoon(work, told, began);
 }
 
-void SourceTransfer::followSoon(unsigned work, Status told) {
+void SourceTransfer::followSoon(unsigned work, Status told, Clock::time_point began) {
   if (told) told = log_->flush();
   if (!told) return keepRows(TransferOper::failed, "the VM's rows cannot be read: " + told.error().text);
   showImage();
-  followTimer_ = loop().after(followInterval, [this, work] {
+  auto rest = std::clamp<Clock::duration>(restAfterTelling * (Clock::now() - began), shortestRest, longestRest);
+  followTimer_ = loop().after(rest, [this, work] {
     followTimer_.reset();
     if (isCurrent(work)) start(followOnce(work));
   });
