@@ -60,7 +60,13 @@ Result<LinuxIncomingPackets> LinuxIncomingPackets::open(const LinuxTap& tap) {
   // for RCU, twice: some 50 ms (bpf_dispatcher_change_prog(), kernel/bpf/dispatcher.c).
   program->link = bpf_program__attach_xdp(opened->progs.receive_packets, static_cast<int>(tap.index()));
   if (!program->link) return failure("the BPF program that brings packets in cannot be attached: " + errnoText(errno));
-  return LinuxIncomingPackets{std::move(program), tap.index()};
+  LinuxIncomingPackets packets{std::move(program), tap.index()};
+  // A frame that finds no packet is dropped: so an older kernel says now what it lacks.
+  packets.program_->next() = VMMIG_PACKETS;
+  if (int error = packets.runFrames(1); error != 0)
+    return failure("the kernel does not bring packets in: " + errnoText(-error) +
+                   "; it needs BPF_F_TEST_XDP_LIVE_FRAMES (Linux 5.18)");
+  return packets;
 }
 
 Status LinuxIncomingPackets::receive(std::span<const std::string> packets) {
@@ -77,24 +83,28 @@ Status LinuxIncomingPackets::receive(std::span<const std::string> packets) {
   return {};
 }
 
-Status LinuxIncomingPackets::run(std::size_t count) {
+int LinuxIncomingPackets::runFrames(std::size_t count) {
   char frame[ETH_HLEN + VMMIG_PACKET_OCTETS] = {};
   xdp_md context{};
   context.data_end = sizeof frame;
   context.ingress_ifindex = interfaceIndex_;
+  bpf_test_run_opts options{};
+  options.sz = sizeof options;
+  options.data_in = frame;
+  options.data_size_in = sizeof frame;
+  options.ctx_in = &context;
+  options.ctx_size_in = sizeof context;
+  options.repeat = static_cast<int>(count);
+  options.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
+  options.batch_size = batchSize;
+  return bpf_prog_test_run_opts(bpf_program__fd(program_->skeleton->progs.receive_packets), &options);
+}
+
+Status LinuxIncomingPackets::run(std::size_t count) {
   program_->next() = 0;
   // A signal ends a run early: `next` tells how far it came.
   for (auto done = program_->next(); done < count; done = program_->next()) {
-    bpf_test_run_opts options{};
-    options.sz = sizeof options;
-    options.data_in = frame;
-    options.data_size_in = sizeof frame;
-    options.ctx_in = &context;
-    options.ctx_size_in = sizeof context;
-    options.repeat = static_cast<int>(count - done);
-    options.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
-    options.batch_size = batchSize;
-    int error = bpf_prog_test_run_opts(bpf_program__fd(program_->skeleton->progs.receive_packets), &options);
+    int error = runFrames(count - done);
     if (error == 0 && program_->next() == done) error = -EIO;
     if (error != 0 && error != -EINTR) return failure("packets cannot be brought in: " + errnoText(-error));
   }

@@ -26,6 +26,8 @@ class LinuxIncomingPackets {
   struct Program;
   LinuxIncomingPackets(std::unique_ptr<Program> program, unsigned interfaceIndex);
   Status run(std::size_t count);
+  /// 0 or a negative errno.
+  int runFrames(std::size_t count);
 
   std::unique_ptr<Program> program_;
   unsigned interfaceIndex_;
