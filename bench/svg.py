@@ -4,9 +4,12 @@
 import math
 from html import escape
 
-WIDTH, HEIGHT = 720, 420
-LEFT, RIGHT, TOP, BOTTOM = 72, 176, 44, 52  # margins; the legend is on the right
-COLOURS = ("#d62728", "#1f77b4", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#17a2a2")
+WIDTH, HEIGHT = 760, 420
+LEFT, RIGHT, TOP, BOTTOM = 72, 216, 44, 52  # margins; the legend is on the right
+# The same thing has the same colour in all of them; what is not named here takes one of the others.
+NAMED = {"conntrack dump+restore": "#d62728", "raw ctnetlink": "#1f77b4", "raw ctnetlink, all": "#1f77b4", "conntrackd commit": "#2ca02c",
+         "vmmig, cold": "#ff7f0e", "vmmig": "#9467bd"}
+COLOURS = ("#8c564b", "#17a2a2", "#7f7f7f", "#bcbd22")
 STYLE = """\
 <style>
   text { font: 13px sans-serif; fill: #333 }
@@ -53,8 +56,9 @@ def chart(title, x_label, y_label, series):
              f'<text x="{(x.begin + x.end) / 2}" y="{HEIGHT - 12}" text-anchor="middle">{escape(x_label)}</text>',
              f'<text transform="translate(18 {(y.begin + y.end) / 2}) rotate(-90)" text-anchor="middle">{escape(y_label)}</text>']
     for number, (name, points) in enumerate(series.items()):
-        parts += _line(x, y, points, COLOURS[number % len(COLOURS)])
-        parts += _legend(number, name, COLOURS[number % len(COLOURS)])
+        colour = NAMED.get(name, COLOURS[number % len(COLOURS)])
+        parts += _line(x, y, points, colour)
+        parts += _legend(number, name, colour)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
