@@ -30,16 +30,12 @@ struct LinuxIncomingPackets::Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
   explicit Program(incoming_packets* opened) : skeleton(opened) {}
-  ~Program() {
-    bpf_link__destroy(link);
-    incoming_packets__destroy(skeleton);
-  }
+  ~Program() { incoming_packets__destroy(skeleton); }
 
   std::span<vmmig_packet> packets() const { return skeleton->bss->packets; }
   std::uint32_t& next() const { return skeleton->bss->next; }
 
   incoming_packets* skeleton;
-  bpf_link* link = nullptr;
 };
 
 LinuxIncomingPackets::LinuxIncomingPackets(std::unique_ptr<Program> program, unsigned interfaceIndex)
@@ -58,8 +54,9 @@ Result<LinuxIncomingPackets> LinuxIncomingPackets::open(const LinuxTap& tap) {
   std::copy(tap.macAddress().begin(), tap.macAddress().end(), opened->bss->mac);
   // Nothing comes to it there. But while it is attached nowhere, each run makes the kernel rewrite its XDP dispatcher and wait
   // for RCU, twice: some 50 ms (bpf_dispatcher_change_prog(), kernel/bpf/dispatcher.c).
-  program->link = bpf_program__attach_xdp(opened->progs.receive_packets, static_cast<int>(tap.index()));
-  if (!program->link) return failure("the BPF program that brings packets in cannot be attached: " + errnoText(errno));
+  opened->links.receive_packets = bpf_program__attach_xdp(opened->progs.receive_packets, static_cast<int>(tap.index()));
+  if (!opened->links.receive_packets)
+    return failure("the BPF program that brings packets in cannot be attached: " + errnoText(errno));
   LinuxIncomingPackets packets{std::move(program), tap.index()};
   // A frame that finds no packet is dropped: so an older kernel says now what it lacks.
   packets.program_->next() = VMMIG_PACKETS;
