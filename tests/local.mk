@@ -209,6 +209,7 @@ EXTRA_DIST += $(system_tests) \
   tests/lab/guest.py \
   tests/lab/hypervisor.py \
   tests/lab/inside.py \
+  tests/lab/kept.py \
   tests/lab/lldp.py \
   tests/lab/many.py \
   tests/lab/netns.py \

@@ -5,8 +5,6 @@ Both parts are kept in $VMMIG_BUILDDIR/guest, by the kernel's version and by wha
 a user who is not root has no network inside the lab to fetch the kernel with.
 """
 
-import contextlib
-import fcntl
 import functools
 import glob
 import hashlib
@@ -21,7 +19,7 @@ import tempfile
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lab import traffic  # noqa: E402
+from lab import kept, traffic  # noqa: E402
 from lab.addresses import GATEWAY4, GATEWAY6, VM4, VM6  # noqa: E402
 from lab.netns import run  # noqa: E402
 from lab.privilege import LabError  # noqa: E402
@@ -70,29 +68,13 @@ exec {python} {remote} serve {port}
 
 def cache():
     """Where the parts are kept."""
-    build = os.environ.get("VMMIG_BUILDDIR") or os.path.join(os.path.dirname(os.path.dirname(HERE)), "build")
-    path = os.path.join(build, "guest")
-    os.makedirs(path, exist_ok=True)
-    return path
-
-
-@contextlib.contextmanager
-def locked():
-    """Two tests that begin at the same time make the guest once. Who may only read finds what others have made."""
-    directory = os.open(cache(), os.O_RDONLY)
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        yield
-    except PermissionError as error:
-        raise LabError(f"the guest cannot be made: {error}; build in a directory of your own (VMMIG_BUILDDIR)") from None
-    finally:
-        os.close(directory)
+    return kept.directory("guest")
 
 
 @functools.cache
 def boot():
     """QEMU's arguments that boot it."""
-    with locked():
+    with kept.locked(cache(), "the guest"):
         directory = kernel()
         initramfs = image(directory)
     # reboot=t: a guest that panics ends, and the lab says so instead of waiting. The console goes to QEMU's log.
@@ -106,9 +88,9 @@ def kernel():
     """The directory with vmlinuz and its modules: the newest that Debian offers, or what is there when apt knows of none."""
     package = offered()
     if package is None:
-        kept = sorted(glob.glob(os.path.join(cache(), "linux-image-*")))
-        if kept:
-            return kept[-1]
+        there = sorted(glob.glob(os.path.join(cache(), "linux-image-*")))
+        if there:
+            return there[-1]
         raise LabError(f"apt knows no package {META_PACKAGE}, the guest's kernel; as root run: apt-get update "
                        "(the guest is made from Debian's packages for amd64)")
     path = os.path.join(cache(), "_".join(package))

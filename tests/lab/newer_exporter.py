@@ -5,7 +5,6 @@ Only its program is taken out of the package, which is not installed; it is kept
 it ahead: inside the lab there may be no network.
 """
 
-import fcntl
 import functools
 import glob
 import os
@@ -16,9 +15,9 @@ import tempfile
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from lab import kept  # noqa: E402
 from lab.privilege import LabError  # noqa: E402
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 NAME = "prometheus-snmp-exporter"
 SUITE = "trixie"
 SOURCE = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {archive} {suite} main\n"
@@ -26,10 +25,7 @@ ARCHIVE = "http://deb.debian.org/debian"
 
 
 def cache():
-    build = os.environ.get("VMMIG_BUILDDIR") or os.path.join(os.path.dirname(os.path.dirname(HERE)), "build")
-    path = os.path.join(build, "exporter")
-    os.makedirs(path, exist_ok=True)
-    return path
+    return kept.directory("exporter")
 
 
 @functools.cache
@@ -38,14 +34,10 @@ def program():
     path = os.path.join(cache(), f"{NAME}-{SUITE}")
     if os.path.exists(path):
         return path
-    directory = os.open(cache(), os.O_RDONLY)
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
+    with kept.locked(cache(), NAME):
         if not os.path.exists(path):
             with tempfile.TemporaryDirectory(dir=cache()) as scratch:
                 os.rename(fetch(scratch), path)
-    finally:
-        os.close(directory)
     return path
 
 
