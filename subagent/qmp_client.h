@@ -4,6 +4,7 @@
 
 #include "subagent/qmp_machine.h"
 #include "subagent/qmp_monitor.h"
+#include "subagent/transfer_text.h"
 
 namespace vmmig {
 
@@ -24,7 +25,7 @@ class QmpClient final : private QmpMonitor::Listener {
   ~QmpClient() override;
 
   void letGo() { run(machine_.letGo()); }
-  void cancel(const std::string& why) { run(machine_.cancel(why)); }
+  void cancel(const std::string& why) { run(machine_.cancel(why, nowUtc())); }
   void dismiss() { run(machine_.dismiss()); }
   /// Until its VM is neither held nor on its way back, and QEMU has nothing to answer; waits, for the end of the program.
   void finish(Clock::time_point deadline);

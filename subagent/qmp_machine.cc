@@ -67,11 +67,12 @@ QmpActions QmpMachine::letGo() {
   return take();
 }
 
-QmpActions QmpMachine::cancel(const std::string& why) {
+QmpActions QmpMachine::cancel(const std::string& why, MicrosecondsUtc now) {
   if (stage_ != Stage::held)
     say(false, "is not held any more; its migration is not cancelled");
   else {
     reason_ = why;
+    cancelledAt_ = now;
     send("migrate_cancel");
   }
   return take();

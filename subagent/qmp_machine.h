@@ -59,7 +59,7 @@ class QmpMachine {
   QmpActions ended(const std::string& why);
   /// The VM goes on at the destination; or at the source, and `why` is told with that. Nothing happens unless it is held.
   QmpActions letGo();
-  QmpActions cancel(const std::string& why);
+  QmpActions cancel(const std::string& why, MicrosecondsUtc now);
   /// We leave it alone: its next migration does not wait for us.
   QmpActions dismiss();
 
@@ -85,6 +85,7 @@ class QmpMachine {
   void setUp();
   void beginCopy(MicrosecondsUtc time);
   void stop(bool isHeld, MicrosecondsUtc time);
+  bool isWokenByCancel(MicrosecondsUtc time) const;
   void goOn(Stage stage, MicrosecondsUtc time);
   void finish(MicrosecondsUtc time);
   void goBack(bool isFailure);
@@ -123,7 +124,8 @@ class QmpMachine {
   bool isFailure_ = false;
   bool wasHeld_ = false;  // when it turned back
   MicrosecondsUtc homeAt_;
-  std::string reason_;  // why we cancelled it
+  std::string reason_;  // why we cancelled it, and when
+  std::optional<MicrosecondsUtc> cancelledAt_;
 };
 
 }  // namespace vmmig

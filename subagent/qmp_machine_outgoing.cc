@@ -24,8 +24,9 @@ void QmpMachine::enteredOutgoing(const std::string& status, MicrosecondsUtc time
     stage_ = Stage::held;
     stop(true, time);
   }
-  if (status == "device" && stage_ != Stage::goingBack) goOn(Stage::switching, time);
-  if (status == "postcopy-active" && stage_ != Stage::goingBack) goOn(Stage::postcopy, time);
+  bool mayGoOn = stage_ != Stage::goingBack && !isWokenByCancel(time);
+  if (status == "device" && mayGoOn) goOn(Stage::switching, time);
+  if (status == "postcopy-active" && mayGoOn) goOn(Stage::postcopy, time);
   if (status == "completed") finish(time);
   if (status == "cancelling" || status == "cancelled" || status == "failed") goBack(status == "failed");
 }
@@ -37,6 +38,7 @@ void QmpMachine::setUp() {
   isStopTold_ = didContinue_ = isFailure_ = wasHeld_ = false;
   homeAt_ = {};
   reason_.clear();
+  cancelledAt_.reset();
   // Cards may have come and gone, and capabilities been changed; to change them back it is too late.
   for (auto& command : identity_.refresh()) actions_.emplace_back(std::move(command));
   send("query-migrate-capabilities");
@@ -56,11 +58,16 @@ void QmpMachine::stop(bool isHeld, MicrosecondsUtc time) {
   tell({.phase = Phase::stopped, .time = stoppedAt_.value_or(time), .isHeld = isHeld});
 }
 
+/// To cancel a migration that waits, QEMU (7.2, migrate_fd_cancel()) wakes it first. It may tell that it goes on before it sees
+/// that it must not, and then sends nothing. What went on before we cancelled did so for somebody else.
+bool QmpMachine::isWokenByCancel(MicrosecondsUtc time) const {
+  return stage_ == Stage::held && cancelledAt_ && time >= *cancelledAt_;
+}
+
 void QmpMachine::goOn(Stage stage, MicrosecondsUtc time) {
   if (stage_ == stage) return;
   stop(false, time);
-  // When we cancel, QEMU (7.2) may begin to go on before it sees that it must not.
-  if (stage_ == Stage::held && !didContinue_ && reason_.empty()) {
+  if (stage_ == Stage::held && !didContinue_) {
     say(true, "was held, and somebody else had QEMU continue; let vmmigd alone send migrate-continue");
     actions_.emplace_back(QmpHoldLost{});
   }

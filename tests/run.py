@@ -63,6 +63,12 @@ def count(log, result):
     return passed, failed, skipped
 
 
+def digest(log):
+    """What failed, in front of the log's end: whoever shows this may cut it short."""
+    lines = log.splitlines()
+    return "\n".join([line for line in lines if re.match(r"E  |FAILED |\[  FAILED  \]", line)][:20] + lines[-60:])
+
+
 def environment():
     """Temporary files in memory where there is room: what is synchronised to a shared disk can take longer than an SNMP request waits."""
     memory = pathlib.Path("/dev/shm")
@@ -109,7 +115,7 @@ def main():
         if failed:
             log = arguments.build / re.sub(r"\.(py|sh)$", ".log", test if test.endswith((".py", ".sh")) else test + ".log")
             print(f"\n--- {test} failed; {log}:", flush=True)
-            print("".join(log.read_text(errors="replace").splitlines(keepends=True)[-60:]) if log.exists() else "(no log: it did not run)")
+            print(digest(log.read_text(errors="replace")) if log.exists() else "(no log: it did not run)")
     passed, failed, skipped = (sum(c[i] for c in counts.values()) for i in range(3))
     print(f"\n{len(tests)} test programs in {time.monotonic() - started:.0f} s")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")

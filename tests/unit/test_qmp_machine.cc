@@ -70,7 +70,7 @@ TEST_F(MachineTest, AMigrationThatIsCancelledGoesHomeInAnyOrder) {
   for (const auto& order : orders) {
     hold();
     told();
-    run(machine_.cancel("nobody came"));
+    run(machine_.cancel("nobody came", {clock_}));
     EXPECT_EQ(asked_.front().execute, "migrate_cancel");
     answerAll();
     for (const auto& each : order) each == "RESUME" ? resume() : migration(each);
@@ -115,7 +115,7 @@ TEST_F(MachineTest, AVmThatStoodBeforeIsNotContinuedAfterwards) {
   migration("pre-switchover", "finish-migrate");
   EXPECT_EQ(told(), "preCopy stopped(held) ");
   EXPECT_EQ(last_.time.value, clock_) << "when it stood long ago, now";
-  run(machine_.cancel(""));
+  run(machine_.cancel("", {clock_}));
   answerAll();
   migration("cancelling");
   sent();
@@ -128,7 +128,7 @@ TEST_F(MachineTest, AVmThatQemuLeavesStandingIsContinued) {
   connect();
   hold();
   told();
-  run(machine_.cancel("nobody came"));
+  run(machine_.cancel("nobody came", {clock_}));
   answerAll();
   migration("cancelling");
   sent();
@@ -137,6 +137,35 @@ TEST_F(MachineTest, AVmThatQemuLeavesStandingIsContinued) {
   EXPECT_NE(sent().find("cont "), std::string::npos);
   resume();
   EXPECT_EQ(told(), "cancelled ");
+}
+
+TEST_F(MachineTest, AVmWokenByItsCancelBeforePostCopyIsAtHome) {
+  connect();
+  hold();
+  told();
+  run(machine_.cancel("nobody came", {clock_}));
+  answerAll();
+  migration("postcopy-active");  // as 7.2 does sometimes: it was about to go on
+  migration("cancelling");
+  sent();
+  migration("cancelled", "postmigrate");
+  EXPECT_NE(sent().find("cont "), std::string::npos);
+  resume();
+  EXPECT_EQ(told(), "cancelled ");
+}
+
+TEST_F(MachineTest, WhatWasInPostCopyBeforeWeCancelledIsNotContinued) {
+  connect();
+  hold();
+  told();
+  run(machine_.cancel("nobody came", {clock_ + 10}));
+  answerAll();
+  migration("postcopy-active");
+  EXPECT_EQ(told(), "holdLost ");
+  migration("cancelling");
+  migration("cancelled", "postmigrate");
+  EXPECT_EQ(told(), "");
+  EXPECT_EQ(sent().find("cont "), std::string::npos);
 }
 
 TEST_F(MachineTest, AVmThatQemuDoesNotContinueIsAPersonsBusiness) {
@@ -174,7 +203,7 @@ TEST_F(MachineTest, AHoldThatSomebodyElseEndsIsLost) {
   EXPECT_EQ(machine_.stage(), Stage::switching);
   sent();
   run(machine_.letGo());
-  run(machine_.cancel(""));
+  run(machine_.cancel("", {clock_}));
   EXPECT_EQ(sent(), "") << "there is nothing to end";
 }
 
@@ -268,7 +297,7 @@ TEST_F(MachineTest, WhoIsDismissedMigratesUnheld) {
 TEST_F(MachineTest, WhoIsDismissedWhileHeldIsUnheldAtHome) {
   connect();
   hold();
-  run(machine_.cancel("vmmigd ends"));
+  run(machine_.cancel("vmmigd ends", {clock_}));
   run(machine_.dismiss());
   answerAll();
   EXPECT_TRUE(qemu_.capabilities["pause-before-switchover"]);

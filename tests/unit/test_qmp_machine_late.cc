@@ -164,7 +164,7 @@ TEST_F(LateMachineTest, NonsenseIsSurvived) {
           qemu_.migration = any(statuses);
           run(machine_.received({"MIGRATION", {{"status", qemu_.migration}}, {}}));
           break;
-        case 4: run(any(std::vector<int>{0, 1}) ? machine_.letGo() : machine_.cancel("why")); break;
+        case 4: run(any(std::vector<int>{0, 1}) ? machine_.letGo() : machine_.cancel("why", {clock_})); break;
         case 5: run(machine_.lookAgain()); break;
         default:
           if (asked_.empty()) break;
