@@ -32,9 +32,7 @@ Task<Result<DeviceSurvey>> TransferSide::survey() {
   if (!transfer) co_return failure(transfer.error());
   survey.transfer = *transfer;
   hasRow_ = survey.transfer.has_value();
-  VmRow key;
-  key.uuid = vm_;
-  auto vm = co_await readRow(*device_, key);
+  auto vm = co_await readVm();
   if (!vm) co_return failure(vm.error());
   survey.vm = *vm;
   auto addresses = co_await readRows<VmAddressRow>(*device_, vm_);
@@ -50,7 +48,7 @@ Task<Status> TransferSide::introduce(VmRow vm, std::vector<VmAddressRow> address
 }
 
 Task<Status> TransferSide::introduceVm(VmRow vm) {
-  auto known = co_await readRow(*device_, vm);
+  auto known = co_await readVm();
   if (!known) co_return failure(known.error());
   if (!known->has_value()) {
     isVmNew_ = true;  // also when its answer is lost
@@ -188,6 +186,14 @@ Task<Status> TransferSide::keepAlive(std::uint32_t deadlineSeconds) {
   row.deadline = {deadlineSeconds};
   std::vector<std::string_view> columns{"vmMigTransferEpoch", "vmMigTransferDeadline"};
   co_return co_await write(row, std::move(columns));
+}
+
+// Without vmMigVmTcpConns, for which the device looks at all its connections.
+Task<Result<std::optional<VmRow>>> TransferSide::readVm() {
+  VmRow key;
+  key.uuid = vm_;
+  std::vector<std::string_view> columns{"vmMigVmName", "vmMigVmPort"};
+  co_return co_await readRow(*device_, key, std::move(columns));
 }
 
 Task<Result<std::optional<TransferRow>>> TransferSide::readTransfer() {

@@ -18,7 +18,7 @@ namespace vmmig {
 struct DeviceSurvey {
   DeviceScalars scalars;
   std::optional<TransferRow> transfer;
-  std::optional<VmRow> vm;
+  std::optional<VmRow> vm;  // its name and port
   std::vector<VmAddressRow> addresses;
 
   bool has(Capability capability) const { return scalars.capabilities.has(capability); }
@@ -67,6 +67,7 @@ class TransferSide {
   void giveUp() { givenUp_ = true; }
 
  private:
+  Task<Result<std::optional<VmRow>>> readVm();
   Task<Status> introduceVm(VmRow vm);
   Task<Status> introduceAddresses(std::vector<VmAddressRow> addresses);
   Task<Status> write(TransferRow row, std::vector<std::string_view> columns);
@@ -96,11 +97,11 @@ Task<Result<std::vector<Row>>> readRows(Device& device, Uuid vm) {
   co_return result;
 }
 
-/// One row by its key, or none.
+/// One row by its key, or none; of its columns, those that are named, or all.
 template <class Row>
-Task<Result<std::optional<Row>>> readRow(Device& device, Row key) {
+Task<Result<std::optional<Row>>> readRow(Device& device, Row key, std::vector<std::string_view> columns = {}) {
   AnyRow any{std::move(key)};
-  auto row = co_await device.read(std::move(any));
+  auto row = co_await device.read(std::move(any), std::move(columns));
   if (!row) co_return failure(row.error());
   if (!*row) co_return std::optional<Row>{};
   co_return std::optional<Row>{std::move((*row)->template as<Row>())};

@@ -28,7 +28,27 @@ class BatchCursor final : public RowCursor {
   std::function<Result<std::vector<AnyRow>>()> read_;
 };
 
+class CursorsInTurn final : public RowCursor {
+ public:
+  explicit CursorsInTurn(std::vector<std::unique_ptr<RowCursor>> cursors) : cursors_(std::move(cursors)) {}
+  Result<bool> next(std::vector<AnyRow>& rows) override {
+    for (; at_ < cursors_.size(); cursors_[at_++].reset()) {
+      auto more = cursors_[at_]->next(rows);
+      if (!more || *more) return more;
+    }
+    return false;
+  }
+
+ private:
+  std::vector<std::unique_ptr<RowCursor>> cursors_;
+  std::size_t at_ = 0;
+};
+
 }  // namespace
+
+std::unique_ptr<RowCursor> readInTurn(std::vector<std::unique_ptr<RowCursor>> cursors) {
+  return std::make_unique<CursorsInTurn>(std::move(cursors));
+}
 
 std::unique_ptr<RowCursor> readAtOnce(std::function<Result<std::vector<AnyRow>>()> read) {
   return std::make_unique<BatchCursor>(std::move(read));
@@ -72,6 +92,13 @@ std::vector<bool> TableBackEnd::renew(const Vm& vm, std::span<AnyRow> rows) {
     renewed.push_back(isThere);
   }
   return renewed;
+}
+
+std::unique_ptr<RowCursor> BackEnd::read(const Vm& vm, std::span<const TableInfo* const> tables) {
+  std::vector<std::unique_ptr<RowCursor>> cursors;
+  for (const auto* each : tables)
+    if (auto* table = tableFor(*each)) cursors.push_back(table->read(vm));
+  return readInTurn(std::move(cursors));
 }
 
 CheckRow summaryOf(std::span<const CheckRow> checks) {

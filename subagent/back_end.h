@@ -28,6 +28,9 @@ class RowCursor {
 /// All rows in one batch: for tables that are read as a whole. `read` is called when the first batch is asked for.
 std::unique_ptr<RowCursor> readAtOnce(std::function<Result<std::vector<AnyRow>>()> read);
 
+/// One behind the other.
+std::unique_ptr<RowCursor> readInTurn(std::vector<std::unique_ptr<RowCursor>> cursors);
+
 /// Tells what became different in a VM's rows since it was made, without reading all of them. Rows that change by the passing of
 /// time alone are not told.
 class RowFollower {
@@ -120,6 +123,8 @@ class BackEnd {
   virtual std::uint32_t maxRows() = 0;
   virtual std::uint32_t rows() = 0;
   virtual std::span<TableBackEnd* const> tables() = 0;
+  /// The VM's rows of several of these tables, by as few readings of the device as it can. Each row tells whose it is.
+  virtual std::unique_ptr<RowCursor> read(const Vm& vm, std::span<const TableInfo* const> tables);
 
   /// All of it or nothing, also when the process is killed in the middle. A row that exists under an index of `create` and is not
   /// among `remove` is an error (inconsistentName), as is a policy of which pieces are missing (unless it is an undo).

@@ -16,6 +16,12 @@ bool EarlyRows::hasWork() const {
   return std::any_of(tables_.begin(), tables_.end(), [](const auto& each) { return each.hasWork(); });
 }
 
+std::size_t EarlyRows::waiting() const {
+  std::size_t rows = 0;
+  for (const auto& each : tables_) rows += each.toMake.size();
+  return rows;
+}
+
 bool EarlyRows::isOurs(const AnyRow& row) {
   auto* place = rows_.find(row);
   if (place && place->second.created) return true;
@@ -88,7 +94,7 @@ void EarlyRows::beginReading(EarlyTable& table) {
 void EarlyRows::noteUnread(EarlyTable& table, std::uint32_t reading) {
   for (auto& [key, entry] : rows_.of(table.table.table()))
     if (entry.created && entry.seenIn != reading) noteGone(table, key);
-  table.isRead = true;
+  table.isRead = table.follower != nullptr;
 }
 
 std::vector<EarlyRows::Place> EarlyRows::pick(EarlyTable& table, std::size_t most) {

@@ -23,14 +23,14 @@ struct EarlyTable {
   using Places = std::unordered_set<Place>;
   using Keys = std::set<std::string>;
 
-  EarlyTable(TableBackEnd& t, std::unique_ptr<RowFollower> f) : table(t), follower(std::move(f)) {}
+  explicit EarlyTable(TableBackEnd& t) : table(t) {}
   bool hasWork() const { return !isHeldBack && (!toMake.empty() || !toRemove.empty()); }
 
   TableBackEnd& table;
-  std::unique_ptr<RowFollower> follower;
-  bool isRead = false;      // `others` is what the follower's tales come on top of
-  bool isHeldBack = false;  // nothing more is made ahead of the commit
-  bool isClosing = false;   // the commit makes the last: what goes from here on is missed
+  std::unique_ptr<RowFollower> follower;  // from the first reading on
+  bool isRead = false;                    // it has a follower, and `others` is what its tales come on top of
+  bool isHeldBack = false;                // nothing more is made ahead of the commit
+  bool isClosing = false;                 // the commit makes the last: what goes from here on is missed
 
   Places toMake;  // the device does not have it, or has an older one of ours
   Places left;    // could not be made, or did not stay as it was made: the commit's business
@@ -47,10 +47,13 @@ class EarlyRows final : public ImageWatcher {
   /// `path`: where what is ours is kept for a restart.
   EarlyRows(const Uuid& vm, ImageRows& rows, const std::string& path) : vm_(vm), rows_(rows), file_(path) {}
 
-  void follow(TableBackEnd& table, std::unique_ptr<RowFollower> follower) { tables_.emplace_back(table, std::move(follower)); }
+  /// One that can be followed.
+  void add(TableBackEnd& table) { tables_.emplace_back(table); }
   std::deque<EarlyTable>& tables() { return tables_; }
   EarlyTable* find(const TableInfo& table);
   bool hasWork() const;
+  /// Rows that are to be made.
+  std::size_t waiting() const;
   /// Was anything made that an undo would have to look for?
   bool hasMade() const { return file_.exists(); }
   bool isOurs(const AnyRow& row);

@@ -44,6 +44,9 @@ class ForwardingBackEnd : public BackEnd {
   std::vector<CheckRow> checks() override { return backEnd_->checks(); }
   std::uint32_t maxRows() override { return backEnd_->maxRows(); }
   std::uint32_t rows() override { return backEnd_->rows(); }
+  std::unique_ptr<RowCursor> read(const Vm& vm, std::span<const TableInfo* const> tables) override {
+    return backEnd_->read(vm, tables);
+  }
   std::optional<Refusal> exchange(const Vm& vm, const Exchange& exchange) override { return backEnd_->exchange(vm, exchange); }
   std::optional<Refusal> rehearse(const Vm& vm, const Exchange& exchange) override { return backEnd_->rehearse(vm, exchange); }
   void prepareBlock(const Vm& vm) override { backEnd_->prepareBlock(vm); }

@@ -65,23 +65,28 @@ std::optional<AnyRow> ImageLog::find(const AnyRow& key) {
   return place ? std::optional{rows_.unpack(*place)} : std::nullopt;
 }
 
-void ImageLog::beginReading(const TableInfo& table) {
+void ImageLog::beginReading(std::span<const TableInfo* const> tables) {
   ++reading_;
-  swept_ = &rows_.of(table);
-  isSweeping_ = false;
+  swept_.clear();
+  sweep_.reset();
+  for (const auto* table : tables) swept_.push_back(&rows_.of(*table));
 }
 
 bool ImageLog::removeGone(std::size_t most) {
-  if (!std::exchange(isSweeping_, true)) sweep_ = swept_->begin();
-  for (; most > 0 && sweep_ != swept_->end(); --most) {
-    if (sweep_->second.seenIn == reading_) {
-      ++sweep_;
-      continue;
+  for (; !swept_.empty(); swept_.pop_front(), sweep_.reset()) {
+    auto& rows = *swept_.front();
+    if (!sweep_) sweep_ = rows.begin();
+    for (; most > 0 && *sweep_ != rows.end(); --most) {
+      if ((*sweep_)->second.seenIn == reading_) {
+        ++*sweep_;
+        continue;
+      }
+      tellGone(&**sweep_);
+      sweep_ = rows_.erase(rows, *sweep_);
     }
-    tellGone(&*sweep_);
-    sweep_ = rows_.erase(*swept_, sweep_);
+    if (*sweep_ != rows.end()) return true;
   }
-  return sweep_ != swept_->end();
+  return false;
 }
 
 Status ImageLog::takeChunks() {

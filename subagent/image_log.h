@@ -3,7 +3,10 @@
 // what differs.
 #pragma once
 
+#include <deque>
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,9 +26,9 @@ class ImageLog {
   void remove(const AnyRow& key);
   /// As it was told last; nothing when it is not told to be there.
   std::optional<AnyRow> find(const AnyRow& key);
-  /// From here on what is not observed of this table any more counts as gone.
-  void beginReading(const TableInfo& table);
-  /// Looks at the next `most` rows of the table that is read, and tells of those that are gone; false when all have been looked
+  /// From here on what is not observed of these tables any more counts as gone.
+  void beginReading(std::span<const TableInfo* const> tables);
+  /// Looks at the next `most` rows of the tables that are read, and tells of those that are gone; false when all have been looked
   /// at.
   bool removeGone(std::size_t most);
   /// Tells of the rows that will have ended by themselves at `when` (at most nearEnd from now) as if they were gone.
@@ -59,10 +62,9 @@ class ImageLog {
   std::uint64_t octets_ = 0;
   ImageRows rows_;
   std::uint32_t reading_ = 1;
-  // The table that is read; its sweep begins behind the reading.
-  ImageRows::Map* swept_ = nullptr;
-  bool isSweeping_ = false;
-  ImageRows::Map::iterator sweep_;
+  // The tables that are read, and how far the sweep of the first is; it begins behind the reading.
+  std::deque<ImageRows::Map*> swept_;
+  std::optional<ImageRows::Map::iterator> sweep_;
   // Rows that end before long, and when.
   std::set<std::pair<Clock::time_point, Place>> ending_;
 };

@@ -2,6 +2,7 @@
 #include "subagent/linux_back_end.h"
 
 #include <algorithm>
+#include <iterator>
 #include <stdexcept>
 
 #include "common/log.h"
@@ -30,6 +31,7 @@ class LinuxBackEnd final : public BackEnd {
   std::uint32_t maxRows() override { return std::min(options_.maxRows, conntrackSysctl("max").value_or(0)); }
   std::uint32_t rows() override { return conntrackSysctl("count").value_or(0); }
   std::span<TableBackEnd* const> tables() override { return tables_; }
+  std::unique_ptr<RowCursor> read(const Vm& vm, std::span<const TableInfo* const> tables) override;
 
   std::optional<Refusal> exchange(const Vm& vm, const Exchange& exchange) override {
     return vmmig::exchange(*nft_, exchanged_, vm, exchange);
@@ -95,6 +97,21 @@ LinuxBackEnd::LinuxBackEnd(LinuxOptions options)
   if (const auto& lists = options_.resources.acls; !lists.empty()) addTable<LinuxAclTable>(*nft_, lists);
   if (const auto& counters = options_.resources.counters; !counters.empty()) addTable<LinuxCounterTable>(*nft_, counters);
   if (const auto& policies = options_.resources.policies; !policies.empty()) addTable<LinuxPolicyTable>(*nft_, policies);
+}
+
+/// Of connections and flows one dump.
+std::unique_ptr<RowCursor> LinuxBackEnd::read(const Vm& vm, std::span<const TableInfo* const> tables) {
+  auto isOfDump = [this](const TableInfo* table) { return table == &tcpConns_.table() || table == &flows_.table(); };
+  if (std::count_if(tables.begin(), tables.end(), isOfDump) < 2) return BackEnd::read(vm, tables);
+  ConntrackCursor::Readers readers;
+  readers.push_back(tcpConns_.reader(vm));
+  readers.push_back(flows_.reader(vm));
+  std::vector<std::unique_ptr<RowCursor>> cursors;
+  cursors.push_back(std::make_unique<ConntrackCursor>(vm, 0, rows(), std::move(readers)));
+  std::vector<const TableInfo*> others;
+  std::remove_copy_if(tables.begin(), tables.end(), std::back_inserter(others), isOfDump);
+  cursors.push_back(BackEnd::read(vm, others));
+  return readInTurn(std::move(cursors));
 }
 
 ConntrackDevice LinuxBackEnd::conntrack() {

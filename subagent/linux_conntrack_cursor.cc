@@ -16,11 +16,43 @@ constexpr std::size_t longestBucket = 32;
 constexpr std::size_t mostAddresses = 8;
 constexpr std::uint32_t manyEntries = 20'000;
 
+// Also where the kernel does not filter: each row belongs to one of the dumps.
+template <class Row>
+bool isOf(const DumpFilter& filter, const Row& row) {
+  const auto& source = row.opener == TcpOpener::local ? filter.originalSource : filter.replySource;
+  bool isAny = !filter.originalSource.isSet() && !filter.replySource.isSet();
+  return isAny || source == row.localAddress;
+}
+
 }  // namespace
 
 template <class Row>
-ConntrackCursor<Row>::ConntrackCursor(const Vm& vm, std::uint8_t protocol, std::uint32_t entries, Parse parse, Complete complete)
-    : what_("the connections of VM " + vm.label()), parse_(std::move(parse)), complete_(std::move(complete)) {
+Result<bool> ConntrackReaderOf<Row>::take(const nlmsghdr* message, const DumpFilter& filter) {
+  auto row = parse_(message);
+  if (!row) return failure(row.error());
+  if (!*row || !isOf(filter, **row) || isRepeated(**row)) return false;
+  taken_.push_back(std::move(**row));
+  return true;
+}
+
+template <class Row>
+Status ConntrackReaderOf<Row>::give(std::vector<AnyRow>& rows) {
+  if (auto completed = complete_(taken_); !completed) return completed;
+  last_.assign(taken_.end() - static_cast<std::ptrdiff_t>(std::min(taken_.size(), longestBucket)), taken_.end());
+  rows.reserve(rows.size() + taken_.size());
+  for (auto& row : taken_) rows.emplace_back(std::move(row));
+  taken_.clear();
+  return {};
+}
+
+// When the entry at which a dump paused has gone meanwhile, the kernel tells that hash bucket again.
+template <class Row>
+bool ConntrackReaderOf<Row>::isRepeated(const Row& row) const {
+  return std::any_of(last_.begin(), last_.end(), [&](const Row& each) { return isSameKey(each, row); });
+}
+
+ConntrackCursor::ConntrackCursor(const Vm& vm, std::uint8_t protocol, std::uint32_t entries, Readers readers)
+    : what_("the connections of VM " + vm.label()), readers_(std::move(readers)) {
   bool isOneDump = entries < manyEntries || vm.addresses.size() > mostAddresses;
   if (isOneDump && !vm.addresses.empty()) filters_.push_back({.family = dumpFamily(vm), .protocol = protocol});
   if (isOneDump) return;
@@ -34,53 +66,36 @@ ConntrackCursor<Row>::ConntrackCursor(const Vm& vm, std::uint8_t protocol, std::
   if (!vm.addresses.empty() && dumpFamily(vm) != AF_INET) filters_.push_back({.family = AF_INET6, .protocol = protocol});
 }
 
-template <class Row>
-Result<bool> ConntrackCursor<Row>::next(std::vector<AnyRow>& rows) {
+Result<bool> ConntrackCursor::next(std::vector<AnyRow>& rows) {
   if (filters_.empty()) return false;
   if (!dump_) {
     dump_.emplace(what_);
     if (auto status = dump_->start(filters_.front()); !status) return failure(status.error());
   }
-  std::vector<Row> batch;
-  auto more = dump_->next([&](const nlmsghdr* message) { return takeMessage(message, batch); });
+  auto more = dump_->next([this](const nlmsghdr* message) { return takeMessage(message); });
   if (!more) return failure(more.error());
-  if (auto completed = complete_(batch); !completed) return failure(completed.error());
-  last_.assign(batch.end() - static_cast<std::ptrdiff_t>(std::min(batch.size(), longestBucket)), batch.end());
-  rows.reserve(rows.size() + batch.size());
-  for (auto& row : batch) rows.emplace_back(std::move(row));
+  auto before = rows.size();
+  for (auto& reader : readers_)
+    if (auto given = reader->give(rows); !given) return failure(given.error());
   if (!*more) {
     dump_.reset();
     filters_.pop_front();
   }
   // An empty batch is no end: the VM has no row among the entries of this message.
-  return !filters_.empty() || !batch.empty();
+  return !filters_.empty() || rows.size() > before;
 }
 
-template <class Row>
-Status ConntrackCursor<Row>::takeMessage(const nlmsghdr* message, std::vector<Row>& rows) {
+Status ConntrackCursor::takeMessage(const nlmsghdr* message) {
   if (message->nlmsg_type >> 8 != NFNL_SUBSYS_CTNETLINK) return {};
-  auto row = parse_(message);
-  if (!row) return failure(row.error());
-  if (*row && isOfThisDump(**row) && !isRepeated(**row)) rows.push_back(std::move(**row));
+  for (auto& reader : readers_) {
+    auto taken = reader->take(message, filters_.front());
+    if (!taken) return failure(taken.error());
+    if (*taken) break;
+  }
   return {};
 }
 
-// Also where the kernel does not filter: each row belongs to one of the dumps.
-template <class Row>
-bool ConntrackCursor<Row>::isOfThisDump(const Row& row) const {
-  const auto& filter = filters_.front();
-  const auto& source = row.opener == TcpOpener::local ? filter.originalSource : filter.replySource;
-  bool isAny = !filter.originalSource.isSet() && !filter.replySource.isSet();
-  return isAny || source == row.localAddress;
-}
-
-// When the entry at which a dump paused has gone meanwhile, the kernel tells that hash bucket again.
-template <class Row>
-bool ConntrackCursor<Row>::isRepeated(const Row& row) const {
-  return std::any_of(last_.begin(), last_.end(), [&](const Row& each) { return isSameKey(each, row); });
-}
-
-template class ConntrackCursor<TcpConnRow>;
-template class ConntrackCursor<FlowRow>;
+template class ConntrackReaderOf<TcpConnRow>;
+template class ConntrackReaderOf<FlowRow>;
 
 }  // namespace vmmig

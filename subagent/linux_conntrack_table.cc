@@ -27,14 +27,21 @@ BatchResult failedAt(std::size_t done, Error error) { return {done, std::move(er
 }  // namespace
 
 template <class Row>
-std::unique_ptr<RowCursor> LinuxConntrackTable<Row>::read(const Vm& vm) {
+std::unique_ptr<ConntrackReader> LinuxConntrackTable<Row>::reader(const Vm& vm) {
   auto parseAndShow = [this, parse = parser(vm)](const nlmsghdr* message) -> Result<std::optional<Row>> {
     auto row = parse(message);
     if (row && *row) show(**row);
     return row;
   };
   auto fillIn = [this](std::span<Row> rows) { return complete(rows); };
-  return std::make_unique<ConntrackCursor<Row>>(vm, protocol(), device_.rows(), std::move(parseAndShow), std::move(fillIn));
+  return std::make_unique<ConntrackReaderOf<Row>>(std::move(parseAndShow), std::move(fillIn));
+}
+
+template <class Row>
+std::unique_ptr<RowCursor> LinuxConntrackTable<Row>::read(const Vm& vm) {
+  ConntrackCursor::Readers readers;
+  readers.push_back(reader(vm));
+  return std::make_unique<ConntrackCursor>(vm, protocol(), device_.rows(), std::move(readers));
 }
 
 template <class Row>

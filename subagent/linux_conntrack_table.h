@@ -25,6 +25,8 @@ class LinuxConntrackTable : public ConntrackTable {
 
   const TableInfo& table() const final { return TableOf<Row>::info; }
   std::unique_ptr<RowCursor> read(const Vm& vm) final;
+  /// For a dump that other tables read as well.
+  std::unique_ptr<ConntrackReader> reader(const Vm& vm);
   Result<std::optional<AnyRow>> find(const Vm& vm, const AnyRow& key) final;
   Result<std::vector<std::uint32_t>> count(std::span<const Vm> vms) final;
   std::unique_ptr<RowFollower> follow(const Vm& vm, KnownRows known) final;
@@ -36,7 +38,7 @@ class LinuxConntrackTable : public ConntrackTable {
   Result<std::vector<std::optional<AnyRow>>> findAll(const Vm& vm, std::span<const AnyRow> keys) final;
 
  protected:
-  using Parse = typename ConntrackCursor<Row>::Parse;
+  using Parse = typename ConntrackReaderOf<Row>::Parse;
   /// Reads messages as they are; a copy outlives the table's next call.
   virtual Parse parser(const Vm& vm) = 0;
   /// What a dump is about; 0: more than one.

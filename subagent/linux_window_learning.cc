@@ -4,6 +4,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "common/log.h"
@@ -14,23 +15,11 @@ namespace vmmig {
 namespace {
 
 constexpr auto interval = std::chrono::milliseconds{250};
+// Thousands that have no packets to learn from may cost a twentieth of the time.
+constexpr int restAfterLooking = 19;
 // TCP sends again after two minutes at the latest (TCP_RTO_MAX); who was silent for so long has nothing under way.
 constexpr auto longest = std::chrono::minutes{2};
 constexpr std::size_t sliceRows = NetlinkBatch::capacity;
-
-/// An entry that has gone learns no more.
-Result<bool> isLearning(ConntrackRequests& requests, const TcpConnRow& key) {
-  alignas(nlmsghdr) char buffer[conntrackMessageSize];
-  auto* request = beginConntrackMessage(buffer, IPCTNL_MSG_CT_GET, NLM_F_ACK, familyOf(key.localAddress));
-  putKey(request, key);
-  bool result = false;
-  auto code = requests.get(request, [&](const nlmsghdr* message) -> Status {
-    result = !knowsWindows(message);
-    return {};
-  });
-  if (!code) return failure(code.error());
-  return result;
-}
 
 }  // namespace
 
@@ -91,31 +80,55 @@ void LinuxWindowLearning::arm(Clock::duration delay) {
 }
 
 void LinuxWindowLearning::work() {
+  auto began = Clock::now();
   ConntrackRequests requests;
   auto status = look(requests);
   if (!status) log::warning("cannot look whether the kernel has learned the windows of new connections: " + status.error().text);
+  spent_ += Clock::now() - began;
   if (entries_.empty()) return;
   bool isThrough = next_ == Key{};
-  arm(isThrough ? interval : Clock::duration::zero());
+  arm(isThrough ? std::max<Clock::duration>(interval, restAfterLooking * std::exchange(spent_, {})) : Clock::duration::zero());
+}
+
+LinuxWindowLearning::Slice LinuxWindowLearning::nextSlice() {
+  Slice slice;
+  auto at = entries_.lower_bound(std::exchange(next_, Key{}));
+  for (; at != entries_.end() && slice.size() < sliceRows; ++at) slice.push_back(at);
+  if (at != entries_.end()) next_ = at->first;
+  return slice;
+}
+
+/// An entry that has gone learns no more.
+Result<std::vector<bool>> LinuxWindowLearning::areLearning(ConntrackRequests& requests, const Slice& slice) {
+  auto& batch = requests.batch();
+  for (auto at : slice) {
+    auto row = rowOf(*at);
+    auto* request = batch.begin(IPCTNL_MSG_CT_GET, 0, familyOf(row.localAddress));
+    putKey(request, row);
+    batch.finish(request);
+  }
+  std::vector<bool> result(slice.size(), false);
+  auto asked = requests.ask([&](std::size_t at, const nlmsghdr* answer, int) { result[at] = answer && !knowsWindows(answer); });
+  if (!asked) return failure(asked.error());
+  return result;
 }
 
 /// One slice: which of the entries have learned, and out with the leniency of those.
 Status LinuxWindowLearning::look(ConntrackRequests& requests) {
+  auto slice = nextSlice();
+  auto isLearning = areLearning(requests, slice);
+  if (!isLearning) return failure(isLearning.error());
   auto now = Clock::now();
   auto& batch = requests.batch();
-  std::vector<Entries::iterator> over;
-  auto at = entries_.lower_bound(std::exchange(next_, Key{}));
-  for (std::size_t n = 0; at != entries_.end() && n < sliceRows; ++at, ++n) {
-    auto row = rowOf(*at);
-    auto isStill = isLearning(requests, row);
-    if (!isStill) return failure(isStill.error());
-    if (*isStill && now < at->second.longest) continue;
+  Slice over;
+  for (std::size_t i = 0; i < slice.size(); ++i) {
+    if ((*isLearning)[i] && now < slice[i]->second.longest) continue;
+    auto row = rowOf(*slice[i]);
     auto* message = batch.begin(IPCTNL_MSG_CT_NEW, 0, familyOf(row.localAddress));
     putLeniency(message, row);
     batch.finish(message);
-    over.push_back(at);
+    over.push_back(slice[i]);
   }
-  if (at != entries_.end()) next_ = at->first;
   if (over.empty()) return {};
   auto codes = requests.run();
   if (!codes) return failure(codes.error());

@@ -44,18 +44,22 @@ class LinuxWindowLearning {
     Clock::time_point longest;
   };
   using Entries = std::map<Key, Entry>;
+  using Slice = std::vector<Entries::iterator>;
 
   static Key keyOf(const TcpConnRow& row);
   static TcpConnRow rowOf(const Entries::value_type& entry);
   void arm(Clock::duration delay);
   void work();
   Status look(ConntrackRequests& requests);
+  Slice nextSlice();
+  static Result<std::vector<bool>> areLearning(ConntrackRequests& requests, const Slice& slice);
 
   EventLoop& loop_;
   EventLoop::TimerId timer_ = 0;
   bool armed_ = false;
   Entries entries_;
-  Key next_{};  // where the next slice begins
+  Key next_{};               // where the next slice begins
+  Clock::duration spent_{};  // since the last rest
 };
 
 }  // namespace vmmig

@@ -11,6 +11,7 @@ namespace {
 /// Those from `from` on.
 Status toCommon(const NameMap& map, std::vector<AnyRow>& rows, std::size_t from) {
   for (auto i = from; i < rows.size(); ++i) {
+    if (!map.concerns(rows[i].table())) continue;
     auto common = map.toCommon(std::move(rows[i]));
     if (!common) return failure(common.error());
     rows[i] = std::move(*common);
@@ -168,6 +169,10 @@ MappedBackEnd::Local MappedBackEnd::toLocal(const Exchange& exchange) const {
   take(exchange.remove, local.remove, false);
   take(exchange.create, local.create, true);
   return local;
+}
+
+std::unique_ptr<RowCursor> MappedBackEnd::read(const Vm& vm, std::span<const TableInfo* const> tables) {
+  return std::make_unique<Cursor>(backEnd_->read(map_.toLocal(vm), tables), map_);
 }
 
 std::optional<Refusal> MappedBackEnd::exchange(const Vm& vm, const Exchange& exchange) {

@@ -44,6 +44,7 @@ class MappedBackEnd final : public ForwardingBackEnd {
   ~MappedBackEnd() override;
 
   std::span<TableBackEnd* const> tables() override { return tables_; }
+  std::unique_ptr<RowCursor> read(const Vm& vm, std::span<const TableInfo* const> tables) override;
   std::optional<Refusal> exchange(const Vm& vm, const Exchange& exchange) override;
   std::optional<Refusal> rehearse(const Vm& vm, const Exchange& exchange) override;
   void prepareBlock(const Vm& vm) override { backEnd_->prepareBlock(map_.toLocal(vm)); }

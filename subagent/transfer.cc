@@ -87,16 +87,14 @@ Task<> Transfer::freeInSlices(EventLoop& loop, ImageRows rows, std::size_t slice
 }
 
 Task<Status> Transfer::forEachRow(unsigned work, Visitor visit, Tables tables) {
-  for (auto* table : backEnd().tables()) {
-    if (tables != Tables::all && table->isExchanged() != (tables == Tables::exchanged)) continue;
-    auto read = co_await forEachRowOf(work, *table, visit);
-    if (!read || !isCurrent(work)) co_return read;
-  }
-  co_return Status{};
+  TableList wanted;
+  for (auto* table : backEnd().tables())
+    if (tables == Tables::all || table->isExchanged() == (tables == Tables::exchanged)) wanted.push_back(&table->table());
+  co_return co_await forEachRowOf(work, std::move(wanted), std::move(visit));
 }
 
-Task<Status> Transfer::forEachRowOf(unsigned work, TableBackEnd& table, Visitor visit) {
-  auto cursor = table.read(vm_);
+Task<Status> Transfer::forEachRowOf(unsigned work, TableList tables, Visitor visit) {
+  auto cursor = backEnd().read(vm_, tables);
   std::vector<AnyRow> rows;
   for (;;) {
     rows.clear();
@@ -105,7 +103,7 @@ Task<Status> Transfer::forEachRowOf(unsigned work, TableBackEnd& table, Visitor 
     if (!*more) co_return Status{};
     // A batch is as large as the device likes.
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (auto visited = visit(table, rows[i]); !visited) co_return visited;
+      if (auto visited = visit(*backEnd().tableFor(rows[i].table()), rows[i]); !visited) co_return visited;
       if ((i + 1) % context_->limits.sliceRows != 0) continue;
       co_await nextTurn(loop());
       if (!isCurrent(work)) co_return Status{};

@@ -75,6 +75,7 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
 
  protected:
   using Visitor = std::function<Status(TableBackEnd&, const AnyRow&)>;
+  using TableList = std::vector<const TableInfo*>;
   /// Which of the device's tables: those that change row by row, those that BackEnd::exchange() changes, or both.
   enum class Tables { all, rowByRow, exchanged };
 
@@ -96,8 +97,8 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
   /// All rows of the VM on this device, in slices. Ends early when `visit` or reading fails, or the work is no longer current:
   /// the caller asks isCurrent() first.
   Task<Status> forEachRow(unsigned work, Visitor visit, Tables tables = Tables::all);
-  /// The same, of one table.
-  Task<Status> forEachRowOf(unsigned work, TableBackEnd& table, Visitor visit);
+  /// The same, of these tables.
+  Task<Status> forEachRowOf(unsigned work, TableList tables, Visitor visit);
   /// The same, into `rows`, which must outlive the task.
   Task<Status> readRows(unsigned work, Tables tables, std::vector<AnyRow>& rows);
   /// Frees them a slice at a time: of 100,000 rows at once, nobody else would have a turn for tens of milliseconds.

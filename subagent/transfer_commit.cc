@@ -32,6 +32,8 @@ Task<> DestinationTransfer::commit(unsigned work) {
   if (!staging_->isWhole()) co_return giveUp(TransferOper::failed, notWhole());
   auto status = co_await keepFormer(work);
   if (!isCurrent(work)) co_return;
+  co_await finishFirstCopy(work);
+  if (!isCurrent(work)) co_return;
   // The state file says now that more than early rows is to be taken back.
   if (status && early_) status = early_->close();
   if (status) {
@@ -82,7 +84,8 @@ Task<Status> DestinationTransfer::findStale(unsigned work, TableBackEnd& table, 
     if (!early_ || !early_->isOurs(row)) present.push_back(row);
     return {};
   };
-  auto read = co_await forEachRowOf(work, table, std::move(collect));
+  TableList tables{&table.table()};
+  auto read = co_await forEachRowOf(work, std::move(tables), std::move(collect));
   if (!isCurrent(work)) co_return Status{};
   if (!read) co_return failure(read.error().status, "the VM's rows cannot be read: " + read.error().text);
   co_return Status{};

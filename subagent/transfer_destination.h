@@ -76,10 +76,16 @@ class DestinationTransfer final : public Transfer {
   /// Makes what has arrived, unless that is under way.
   void runEarly();
   Task<> makeEarly(unsigned work);
+  bool isListening();
+  std::unique_ptr<RowFollower> follow(TableBackEnd& table);
+  /// What has arrived so far, of all tables.
+  Task<> makeWaiting(unsigned work);
+  /// A commit that comes before there was time to listen.
+  Task<> finishFirstCopy(unsigned work);
   Task<Status> makeEarlyIn(unsigned work, EarlyTable& table);
   void holdBack(EarlyTable& table, const Error& why);
-  /// Which rows of the VM are here, ours and others.
-  Task<Status> readPresent(unsigned work, EarlyTable& table);
+  /// Which rows of the VM are here, ours and others: reads all tables that are not read, and listens from then on.
+  Task<Status> readPresent(unsigned work);
   /// What has happened to them since. When that is lost: EarlyTable::isRead is false.
   Task<Status> listen(unsigned work, EarlyTable& table);
   Task<Status> bringUpToDate(unsigned work, EarlyTable& table);
@@ -142,6 +148,7 @@ class DestinationTransfer final : public Transfer {
   std::unique_ptr<EarlyRows> early_;
   unsigned earlyWork_ = 0;  // the work in which makeEarly() goes on
   std::optional<EventLoop::TimerId> earlyTimer_;
+  Clock::time_point listensFrom_;
   std::vector<std::string> leftovers_;  // image::packKey of rows that were made and are in no image any more
   std::uint32_t reading_ = 0;
   /// Rows of the VM that were in the way, to be restored.

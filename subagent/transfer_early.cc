@@ -16,6 +16,9 @@ using namespace std::chrono_literals;
 
 // What the device tells of the rows is heard now and then, so that little is left to hear in the stop.
 constexpr auto listenInterval = 1s;
+// The first copy of an image has come to its end when nothing comes for so long; or after so long, whatever comes.
+constexpr auto firstQuiet = 100ms;
+constexpr auto longestDeafness = 10s;
 constexpr int restAfterListening = 19;
 // Hearing may cost a look at all rows (back end `memory`).
 constexpr int slicesPerListening = 16;
@@ -32,18 +35,21 @@ void DestinationTransfer::startEarly() {
   // After kill -9 nobody would know what to take back.
   if (path.empty()) return;
   early_ = std::make_unique<EarlyRows>(row_.uuid, rows(), path);
+  for (auto* table : backEnd().tables())
+    if (!table->isExchanged() && table->follow(vm_, nullptr)) early_->add(*table);
+  if (early_->tables().empty()) return early_.reset();
+  listensFrom_ = Clock::now() + longestDeafness;
+  staging_->watch(early_.get());
+  runEarly();
+}
+
+std::unique_ptr<RowFollower> DestinationTransfer::follow(TableBackEnd& table) {
   KnownRows standing = [this](const AnyRow& key) -> std::optional<AnyRow> {
     auto* place = rows().find(key);
     if (!place || !isStanding(place)) return std::nullopt;
     return rows().unpack(*place);
   };
-  for (auto* table : backEnd().tables()) {
-    auto follower = table->isExchanged() ? nullptr : table->follow(vm_, standing);
-    if (follower) early_->follow(*table, std::move(follower));
-  }
-  if (early_->tables().empty()) return early_.reset();
-  staging_->watch(early_.get());
-  runEarly();
+  return table.follow(vm_, std::move(standing));
 }
 
 void DestinationTransfer::stopEarly() {
@@ -61,23 +67,46 @@ void DestinationTransfer::runEarly() {
   start(makeEarly(currentWork()));
 }
 
+/// The first copy of the image is made without listening: each row would be told, which costs as much as making it. What comes
+/// in small portions is no first copy any more.
+bool DestinationTransfer::isListening() {
+  auto now = Clock::now();
+  if (rows().size() > 0 && early_->waiting() < context().limits.sliceRows) listensFrom_ = std::min(listensFrom_, now);
+  return now >= listensFrom_;
+}
+
 Task<> DestinationTransfer::makeEarly(unsigned work) {
   co_await nextTurn(loop());
   if (!isCurrent(work)) co_return;
   auto began = Clock::now();
+  bool isHeard = isListening();
+  if (isHeard) {
+    auto read = co_await readPresent(work);
+    if (!isCurrent(work)) co_return;
+    if (!read)
+      for (auto& table : early_->tables())
+        if (!table.isRead) holdBack(table, read.error());
+  }
   do {
-    for (auto& table : early_->tables()) {
-      auto made = co_await makeEarlyIn(work, table);
-      if (!isCurrent(work)) co_return;
-      if (!made) holdBack(table, made.error());
-    }
+    co_await makeWaiting(work);
+    if (!isCurrent(work)) co_return;
   } while (early_->hasWork());
   earlyWork_ = 0;
   auto rest = std::max<Clock::duration>(listenInterval, restAfterListening * (Clock::now() - began));
+  if (!isHeard) rest = firstQuiet;
   earlyTimer_ = loop().after(rest, [this, work] {
     earlyTimer_.reset();
+    listensFrom_ = {};
     if (isCurrent(work)) runEarly();
   });
+}
+
+Task<> DestinationTransfer::makeWaiting(unsigned work) {
+  for (auto& table : early_->tables()) {
+    auto made = co_await makeEarlyIn(work, table);
+    if (!isCurrent(work)) co_return;
+    if (!made) holdBack(table, made.error());
+  }
 }
 
 void DestinationTransfer::holdBack(EarlyTable& table, const Error& why) {
@@ -86,10 +115,6 @@ void DestinationTransfer::holdBack(EarlyTable& table, const Error& why) {
 }
 
 Task<Status> DestinationTransfer::makeEarlyIn(unsigned work, EarlyTable& table) {
-  if (!table.isRead) {
-    auto read = co_await readPresent(work, table);
-    if (!isCurrent(work) || !read) co_return read;
-  }
   for (int slices = 0; slices < slicesPerListening && table.hasWork(); ++slices) {
     auto made = removeUnwanted(table);
     if (made) made = makeEarlySlice(table);
@@ -100,18 +125,26 @@ Task<Status> DestinationTransfer::makeEarlyIn(unsigned work, EarlyTable& table) 
   co_return co_await listen(work, table);
 }
 
-Task<Status> DestinationTransfer::readPresent(unsigned work, EarlyTable& table) {
-  early_->beginReading(table);
+Task<Status> DestinationTransfer::readPresent(unsigned work) {
+  TableList unread;
+  for (auto& table : early_->tables()) {
+    if (table.isRead) continue;
+    // Ahead of the reading: what changes behind it is told.
+    if (!table.follower) table.follower = follow(table.table);
+    early_->beginReading(table);
+    unread.push_back(&table.table.table());
+  }
+  if (unread.empty()) co_return Status{};
   auto reading = ++reading_;
-  Visitor note = [this, &table, reading](TableBackEnd&, const AnyRow& row) -> Status {
-    early_->note(table, row);
+  Visitor note = [this, reading](TableBackEnd& table, const AnyRow& row) -> Status {
+    early_->note(*early_->find(table.table()), row);
     if (auto* place = rows().find(row)) place->second.seenIn = reading;
     return {};
   };
-  auto read = co_await forEachRowOf(work, table.table, std::move(note));
+  auto read = co_await forEachRowOf(work, unread, std::move(note));
   if (!isCurrent(work)) co_return Status{};
   if (!read) co_return failure(read.error().status, "the VM's rows cannot be read: " + read.error().text);
-  early_->noteUnread(table, reading);
+  for (const auto* table : unread) early_->noteUnread(*early_->find(*table), reading);
   co_return Status{};
 }
 
@@ -214,10 +247,8 @@ Status DestinationTransfer::makeLastSlice(EarlyTable& table) {
 Task<Status> DestinationTransfer::bringUpToDate(unsigned work, EarlyTable& table) {
   // Once more when changes were lost meanwhile. Should that be so again: the rows are read at the end of the commit.
   for (int attempt = 0; attempt < 2; ++attempt) {
-    if (!table.isRead) {
-      auto read = co_await readPresent(work, table);
-      if (!isCurrent(work) || !read) co_return read;
-    }
+    auto read = co_await readPresent(work);
+    if (!isCurrent(work) || !read) co_return read;
     auto heard = co_await listen(work, table);
     if (!isCurrent(work) || !heard) co_return heard;
     if (table.isRead) break;
@@ -241,6 +272,13 @@ Task<Status> DestinationTransfer::makeRest(unsigned work, EarlyTable& table) {
     if (!isCurrent(work)) co_return Status{};
   }
   co_return Status{};
+}
+
+Task<> DestinationTransfer::finishFirstCopy(unsigned work) {
+  while (early_ && early_->hasWork() && !isListening()) {
+    co_await makeWaiting(work);
+    if (!isCurrent(work)) co_return;
+  }
 }
 
 bool DestinationTransfer::isMany(std::size_t count) {

@@ -29,7 +29,7 @@ class SourceTransfer final : public Transfer {
   struct Followed {
     TableBackEnd* table;
     std::unique_ptr<RowFollower> follower;  // none: the table is read as a whole in the stop
-    bool isRead = false;                    // the log has what the follower's changes come on top of
+    bool isRead = false;                    // it has a follower, and the log what its changes come on top of
   };
   enum class Which { all, followed };
 
@@ -49,10 +49,10 @@ class SourceTransfer final : public Transfer {
   Task<> followOnce(unsigned work);
   /// Brings the log up to what the tables have now.
   Task<Status> update(unsigned work, Which which);
-  /// All of its rows, or what has changed.
-  Task<Status> updateTable(unsigned work, Followed& followed);
-  Task<Status> readTable(unsigned work, Followed& followed);
+  /// What has changed. When that is lost: Followed::isRead is false.
   Task<Status> tellChanges(unsigned work, Followed& followed);
+  /// All rows of the tables of which the log has not what changes come on top of.
+  Task<Status> readUnread(unsigned work, Which which);
   Status tell(TableBackEnd& table, const AnyRow& row);
   Task<Status> waitSettled(unsigned work);
 

@@ -73,32 +73,32 @@ Status SourceTransfer::tell(TableBackEnd& table, const AnyRow& row) {
   return told;
 }
 
-Task<Status> SourceTransfer::readTable(unsigned work, Followed& followed) {
-  // Should this be given up in the middle: whoever goes on reads it again.
-  followed.isRead = false;
-  log_->beginReading(followed.table->table());
+Task<Status> SourceTransfer::readUnread(unsigned work, Which which) {
+  TableList unread;
+  for (const auto& each : followed_)
+    if (!each.isRead && (each.follower || which == Which::all)) unread.push_back(&each.table->table());
+  if (unread.empty()) co_return Status{};
+  log_->beginReading(unread);
   Visitor visit = [this](TableBackEnd& table, const AnyRow& row) { return tell(table, row); };
-  auto read = co_await forEachRowOf(work, *followed.table, std::move(visit));
+  auto read = co_await forEachRowOf(work, unread, std::move(visit));
   if (!isCurrent(work) || !read) co_return read;
   while (log_->removeGone(context().limits.sliceRows)) {
     co_await nextTurn(loop());
     if (!isCurrent(work)) co_return Status{};
   }
-  followed.isRead = true;
+  // Not sooner: should this be given up in the middle, whoever goes on reads them again.
+  for (auto& each : followed_)
+    if (each.follower && std::count(unread.begin(), unread.end(), &each.table->table()) > 0) each.isRead = true;
   co_return Status{};
-}
-
-Task<Status> SourceTransfer::updateTable(unsigned work, Followed& followed) {
-  return followed.follower && followed.isRead ? tellChanges(work, followed) : readTable(work, followed);
 }
 
 Task<Status> SourceTransfer::update(unsigned work, Which which) {
   for (auto& each : followed_) {
-    if (which == Which::followed && !each.follower) continue;
-    auto told = co_await updateTable(work, each);
+    if (!each.isRead) continue;
+    auto told = co_await tellChanges(work, each);
     if (!told || !isCurrent(work)) co_return told;
   }
-  co_return Status{};
+  co_return co_await readUnread(work, which);
 }
 
 Task<Status> SourceTransfer::tellChanges(unsigned work, Followed& followed) {
@@ -111,7 +111,8 @@ Task<Status> SourceTransfer::tellChanges(unsigned work, Followed& followed) {
     if (!more) {
       log::notice(label() + ": all rows of " + std::string{followed.table->table().name} +
                   " are read again: " + more.error().text);
-      co_return co_await readTable(work, followed);
+      followed.isRead = false;
+      co_return Status{};
     }
     for (const auto& row : rows)
       if (auto told = tell(*followed.table, row); !told) co_return told;

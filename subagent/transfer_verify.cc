@@ -61,7 +61,8 @@ Task<Status> DestinationTransfer::verifyByReading(unsigned work, TableBackEnd& t
     readBack(each, row, difference);
     return {};
   };
-  auto read = co_await forEachRowOf(work, table, std::move(compare));
+  TableList tables{&table.table()};
+  auto read = co_await forEachRowOf(work, std::move(tables), std::move(compare));
   if (!isCurrent(work) || !read) co_return read;
   co_return co_await noteUnread(work, table.table(), difference);
 }

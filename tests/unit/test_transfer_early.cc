@@ -53,6 +53,7 @@ class EarlyTest : public TransferTest {
   void standEarly(std::size_t count) {
     ASSERT_TRUE(until([&] { return destination_.rows().size() == count; })) << destination_.rows().size();
     // And heard of.
+    ASSERT_TRUE(until([&] { return destination_.calls().reads > 0; }));
     turns(10);
     ASSERT_EQ(destination_.state(), Oper::prepared);
   }
@@ -91,6 +92,39 @@ TEST_F(EarlyTest, WhatHasArrivedIsMadeAndTheCommitHasNothingLeftToDo) {
   EXPECT_EQ(destination_.calls().finds, 0);
   expectMoved();
   EXPECT_FALSE(std::filesystem::exists(earlyFile()));
+}
+
+TEST_F(EarlyTest, WhatHappensBeforeAnybodyListensIsFoundByTheFirstReading) {
+  copyTracked(5);
+  ASSERT_TRUE(until([&] { return destination_.rows().size() == 60; }));
+  ASSERT_EQ(destination_.calls().reads, 0) << "to hear of each row that is made would cost as much as to make it";
+  destination_.remove(connection(1005));
+  change(destination_, marked(1006));
+  destination_.add(connection(7000));
+  before_ = packed({connection(7000)});
+  standEarly(60);
+  freezeAndCopy(5);
+  commit(5);
+  EXPECT_EQ(destination_.calls().created, 2u);
+  EXPECT_EQ(destination_.calls().removed, 2u);
+  EXPECT_EQ(destination_.calls().reads, 0);
+  expectMoved();
+  ASSERT_TRUE(destination_.want(Admin::abort, 5));
+  ASSERT_TRUE(reaches(destination_, Oper::aborted));
+  expectTakenBack();
+}
+
+TEST_F(EarlyTest, ACommitBeforeAnybodyListensMakesAllAndReadsOnce) {
+  addOthers();
+  claimBoth(5);
+  freezeAndCopy(5);
+  ASSERT_EQ(destination_.rows().size(), before_.size()) << "nothing was made yet";
+  commit(5);
+  EXPECT_EQ(destination_.calls().reads, 1);
+  expectMoved();
+  ASSERT_TRUE(destination_.want(Admin::abort, 5));
+  ASSERT_TRUE(reaches(destination_, Oper::aborted));
+  expectTakenBack();
 }
 
 TEST_F(EarlyTest, ACommitTouchesOnlyWhatHasChanged) {

@@ -257,7 +257,7 @@ TEST_F(ExchangeTest, ADestinationThatIsKilledAtAnyTurnOfACommitHasWhatWasThereBe
     EXPECT_EQ(destination_.exchangedRows(), before_);
     ASSERT_TRUE(source_.want(Admin::abort, epoch));
   }
-  EXPECT_GT(exchanged, 2);
+  EXPECT_GT(exchanged, 1);
   EXPECT_GT(committed, 2);
 }
 

@@ -331,11 +331,12 @@ TEST(ImageLog, TellsOfClocksOnlyWhenMoreThanTimeHasPassed) {
   TransferLimits limits;
   ImageLog log{vmUuid, limits};
   auto start = Clock::now();
+  std::array tables{&TableOf<TcpConnRow>::info};
   auto row = connection(1, 1000);
   auto toldBy = [&](std::uint32_t timeout, std::uint32_t idle, Clock::duration later) {
     row.timeout = timeout;
     row.idleTime = idle;
-    log.beginReading(TableOf<TcpConnRow>::info);
+    log.beginReading(tables);
     EXPECT_TRUE(log.observe(AnyRow{row}, start + later));
     auto before = log.chunks().size();
     EXPECT_TRUE(log.flush());
