@@ -38,11 +38,11 @@ Task<Status> ImageCopier::run(SourceSeen seen) {
       backoff.reset();
       pump();
     }
-    if (isOurs && isArrived(row)) break;
+    // There is nothing left to look for, and the last chunks would wait for the look's answer.
+    if (isOurs && row.complete) break;
     bool isHurried = hurried_;
     co_await wakeup_.wait(loop_, hurried_ ? backoff.next() : options_.idlePoll);
     if (hurried_ && !isHurried) backoff.reset();
-    if (isOurs && isArrived(row)) break;
   }
   while (gets_ + sets_ > 0) co_await wakeup_.wait(loop_, std::chrono::seconds{1});
   if (error_) co_return failure(*error_);

@@ -48,7 +48,6 @@ class ImageCopier {
     std::uint32_t number;
     std::string data;
   };
-  bool isArrived(const TransferRow& row) const { return row.complete && totals_.chunks == row.chunks; }
   void pump();
   Task<> fetch(std::uint32_t number);
   Task<> store(Chunk chunk);

@@ -60,10 +60,12 @@ Task<> DestinationTransfer::commit(unsigned work) {
     status = save();
   }
   if (!status) co_return startUndo(TransferOper::failed, status.error().text);
-  stopEarly();
   log::info(label() + " is committed with " + std::to_string(row_.rows) + " rows" +
             (row_.missing ? ", " + std::to_string(row_.missing) + " are missing" : ""));
   notify();
+  // Not sooner: the VM waits for the manager to hear of it.
+  co_await nextTurn(loop());
+  if (isCurrent(work)) stopEarly();
 }
 
 Task<Status> DestinationTransfer::findStale(unsigned work, TableBackEnd& table, std::vector<AnyRow>& present) {
