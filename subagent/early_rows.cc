@@ -50,26 +50,27 @@ void EarlyRows::drop(EarlyTable& table, Place place) {
   table.unseen.erase(place);
 }
 
-void EarlyRows::note(EarlyTable& table, const AnyRow& row) {
+EarlyRows::Place EarlyRows::note(EarlyTable& table, const AnyRow& row) {
   auto key = image::packKey(row);
   auto* place = rows_.find(row.table(), key);
   bool isOurs = place && place->second.created;
   if (!isOurs) {
     if (!table.toRemove.contains(key)) table.others.insert(std::move(key));
-    return;
+    return place;
   }
-  table.others.erase(key);
+  if (!table.others.empty()) table.others.erase(key);
   table.unseen.erase(place);
   // It will be made anew, whatever it is now.
-  if (table.toMake.contains(place)) return;
+  if (table.toMake.contains(place)) return place;
   if (!rows_.unpack(*place).equals(row, Carry::exact)) {
     place->second.differs = true;
     table.left.insert(place);
-    return;
+    return place;
   }
   if (table.isClosing) table.left.erase(place);
   // What signs of life are measured from.
   rows_.refresh(place, row, Clock::now());
+  return place;
 }
 
 void EarlyRows::noteGone(EarlyTable& table, const std::string& key) {

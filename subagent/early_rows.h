@@ -63,7 +63,8 @@ class EarlyRows final : public ImageWatcher {
   void onErase(Place place) override;
 
   // What the device says.
-  void note(EarlyTable& table, const AnyRow& row);
+  /// The image's row under this key, when it has one.
+  Place note(EarlyTable& table, const AnyRow& row);
   /// `key`: image::packKey.
   void noteGone(EarlyTable& table, const std::string& key);
   /// A reading begins, under this number, and has come to its end.

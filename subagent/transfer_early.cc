@@ -19,6 +19,8 @@ constexpr auto listenInterval = 1s;
 // The first copy of an image has come to its end when nothing comes for so long; or after so long, whatever comes.
 constexpr auto firstQuiet = 100ms;
 constexpr auto longestDeafness = 10s;
+// A chunk that is full has hundreds of rows: this part of a slice is less.
+constexpr std::size_t smallPortion = 4;
 constexpr int restAfterListening = 19;
 // Hearing may cost a look at all rows (back end `memory`).
 constexpr int slicesPerListening = 16;
@@ -71,7 +73,8 @@ void DestinationTransfer::runEarly() {
 /// in small portions is no first copy any more.
 bool DestinationTransfer::isListening() {
   auto now = Clock::now();
-  if (rows().size() > 0 && early_->waiting() < context().limits.sliceRows) listensFrom_ = std::min(listensFrom_, now);
+  bool isPortionSmall = early_->waiting() < context().limits.sliceRows / smallPortion;
+  if (rows().size() > 0 && isPortionSmall) listensFrom_ = std::min(listensFrom_, now);
   return now >= listensFrom_;
 }
 
@@ -93,7 +96,7 @@ Task<> DestinationTransfer::makeEarly(unsigned work) {
   } while (early_->hasWork());
   earlyWork_ = 0;
   auto rest = std::max<Clock::duration>(listenInterval, restAfterListening * (Clock::now() - began));
-  if (!isHeard) rest = firstQuiet;
+  if (!isHeard && rows().size() > 0) rest = firstQuiet;
   earlyTimer_ = loop().after(rest, [this, work] {
     earlyTimer_.reset();
     listensFrom_ = {};
@@ -137,8 +140,7 @@ Task<Status> DestinationTransfer::readPresent(unsigned work) {
   if (unread.empty()) co_return Status{};
   auto reading = ++reading_;
   Visitor note = [this, reading](TableBackEnd& table, const AnyRow& row) -> Status {
-    early_->note(*early_->find(table.table()), row);
-    if (auto* place = rows().find(row)) place->second.seenIn = reading;
+    if (auto* place = early_->note(*early_->find(table.table()), row)) place->second.seenIn = reading;
     return {};
   };
   auto read = co_await forEachRowOf(work, unread, std::move(note));
