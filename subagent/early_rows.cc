@@ -93,9 +93,12 @@ void EarlyRows::beginReading(EarlyTable& table) {
 }
 
 void EarlyRows::noteUnread(EarlyTable& table, std::uint32_t reading) {
-  for (auto& [key, entry] : rows_.of(table.table.table()))
-    if (entry.created && entry.seenIn != reading) noteGone(table, key);
-  table.isRead = table.follower != nullptr;
+  for (auto& entry : rows_.of(table.table.table())) {
+    // One that left the image and came back during the reading was told as nobody's; it will be made anew, there or not.
+    bool isUnread = entry.second.created && entry.second.seenIn != reading && !table.toMake.contains(&entry);
+    if (isUnread) noteGone(table, entry.first);
+  }
+  table.isRead = true;
 }
 
 std::vector<EarlyRows::Place> EarlyRows::pick(EarlyTable& table, std::size_t most) {

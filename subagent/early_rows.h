@@ -24,12 +24,14 @@ struct EarlyTable {
   using Keys = std::set<std::string>;
 
   explicit EarlyTable(TableBackEnd& t) : table(t) {}
-  bool hasWork() const { return !isHeldBack && (!toMake.empty() || !toRemove.empty()); }
+  bool hasWork() const { return !isHeldBack && !isUnreadable && (!toMake.empty() || !toRemove.empty()); }
 
   TableBackEnd& table;
   std::unique_ptr<RowFollower> follower;  // from the first reading on
   bool isRead = false;                    // it has a follower, and `others` is what its tales come on top of
   bool isHeldBack = false;                // nothing more is made ahead of the commit
+  bool isUnreadable = false;              // nor is it before a reading succeeds
+  bool isDeaf = false;                    // it cannot be followed any more: the commit reads all of it
   bool isClosing = false;                 // the commit makes the last: what goes from here on is missed
 
   Places toMake;  // the device does not have it, or has an older one of ours

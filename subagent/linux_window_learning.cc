@@ -15,8 +15,9 @@ namespace vmmig {
 namespace {
 
 constexpr auto interval = std::chrono::milliseconds{250};
-// Thousands that have no packets to learn from may cost a twentieth of the time.
+// Thousands that have no packets to learn from may cost a twentieth of the time, as long as that does not take too long.
 constexpr int restAfterLooking = 19;
+constexpr auto longestRest = std::chrono::seconds{5};
 // TCP sends again after two minutes at the latest (TCP_RTO_MAX); who was silent for so long has nothing under way.
 constexpr auto longest = std::chrono::minutes{2};
 constexpr std::size_t sliceRows = NetlinkBatch::capacity;
@@ -84,10 +85,13 @@ void LinuxWindowLearning::work() {
   ConntrackRequests requests;
   auto status = look(requests);
   if (!status) log::warning("cannot look whether the kernel has learned the windows of new connections: " + status.error().text);
+  // The next slices would fare no better.
+  if (!status) next_ = {};
   spent_ += Clock::now() - began;
+  bool isThrough = next_ == Key{} || entries_.empty();
+  auto rest = isThrough ? restAfterLooking * std::exchange(spent_, {}) : Clock::duration::zero();
   if (entries_.empty()) return;
-  bool isThrough = next_ == Key{};
-  arm(isThrough ? std::max<Clock::duration>(interval, restAfterLooking * std::exchange(spent_, {})) : Clock::duration::zero());
+  arm(isThrough ? std::clamp<Clock::duration>(rest, interval, longestRest) : rest);
 }
 
 LinuxWindowLearning::Slice LinuxWindowLearning::nextSlice() {

@@ -4,7 +4,7 @@
 // It takes the first packet of each end for all that there was. When that is an old segment, sent again because the
 // acknowledgement was lost in the stop, the kernel calls the other end's acknowledgement of newer data invalid, and the
 // connection dies. So such an entry is made with IP_CT_TCP_FLAG_BE_LIBERAL, which lets what does not fit pass, and is made strict
-// as soon as a packet of each end has fitted. Whoever reads the row meanwhile sees the flags that it was written with.
+// soon after a packet of each end has fitted. Whoever reads the row meanwhile sees the flags that it was written with.
 #pragma once
 
 #include <map>

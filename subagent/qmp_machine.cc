@@ -58,7 +58,7 @@ QmpActions QmpMachine::lookAgain() {
 }
 
 QmpActions QmpMachine::letGo() {
-  if (stage_ != Stage::held)
+  if (stage_ != Stage::held || cancelledAt_)
     say(false, "is not held any more, and need not be let go");
   else {
     didContinue_ = true;
@@ -68,7 +68,8 @@ QmpActions QmpMachine::letGo() {
 }
 
 QmpActions QmpMachine::cancel(const std::string& why, MicrosecondsUtc now) {
-  if (stage_ != Stage::held)
+  // Told to go on, it may run at its destination before anybody hears of it.
+  if (stage_ != Stage::held || didContinue_)
     say(false, "is not held any more; its migration is not cancelled");
   else {
     reason_ = why;
@@ -127,6 +128,7 @@ void QmpMachine::took(const QmpCommand& command, const QmpAnswer& answer) {
   if (what == "query-migrate") takeMigration(answer);
   bool isVerdict = what == "migrate-continue" || what == "migrate_cancel" || what == "cont";
   if (!isVerdict || answer) return;
+  if (what == "migrate-continue") didContinue_ = false;
   say(true, "stands still, and QEMU refuses " + what + ": " + answer.error().text +
                 "; see with query-migrate what it does, and continue the VM by hand");
   if (what == "cont" && stage_ == Stage::goingBack) isHome();

@@ -59,9 +59,11 @@ void QmpMachine::stop(bool isHeld, MicrosecondsUtc time) {
 }
 
 /// To cancel a migration that waits, QEMU (7.2, migrate_fd_cancel()) wakes it first. It may tell that it goes on before it sees
-/// that it must not, and then sends nothing. What went on before we cancelled did so for somebody else.
+/// that it must not, and then sends nothing. What had gone on before we cancelled, did so for somebody else; whose turn it was
+/// when both come within the same moment, nothing tells.
 bool QmpMachine::isWokenByCancel(MicrosecondsUtc time) const {
-  return stage_ == Stage::held && cancelledAt_ && time >= *cancelledAt_;
+  bool isLater = cancelledAt_ && (time.value == 0 || time >= *cancelledAt_);
+  return stage_ == Stage::held && isLater;
 }
 
 void QmpMachine::goOn(Stage stage, MicrosecondsUtc time) {

@@ -32,7 +32,7 @@ Task<> DestinationTransfer::commit(unsigned work) {
   if (!staging_->isWhole()) co_return giveUp(TransferOper::failed, notWhole());
   auto status = co_await keepFormer(work);
   if (!isCurrent(work)) co_return;
-  co_await finishFirstCopy(work);
+  if (status) co_await finishFirstCopy(work);
   if (!isCurrent(work)) co_return;
   // The state file says now that more than early rows is to be taken back.
   if (status && early_) status = early_->close();

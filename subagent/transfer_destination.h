@@ -83,6 +83,7 @@ class DestinationTransfer final : public Transfer {
   /// A commit that comes before there was time to listen.
   Task<> finishFirstCopy(unsigned work);
   Task<Status> makeEarlyIn(unsigned work, EarlyTable& table);
+  void noteUnreadable(const Error& why);
   void holdBack(EarlyTable& table, const Error& why);
   /// Which rows of the VM are here, ours and others: reads all tables that are not read, and listens from then on.
   Task<Status> readPresent(unsigned work);

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 // What the device tells of the rows is heard now and then, so that little is left to hear in the stop.
 constexpr auto listenInterval = 1s;
 // The first copy of an image has come to its end when nothing comes for so long; or after so long, whatever comes.
-constexpr auto firstQuiet = 100ms;
+constexpr auto firstQuiet = 250ms;
 constexpr auto longestDeafness = 10s;
 // A chunk that is full has hundreds of rows: this part of a slice is less.
 constexpr std::size_t smallPortion = 4;
@@ -86,21 +86,22 @@ Task<> DestinationTransfer::makeEarly(unsigned work) {
   if (isHeard) {
     auto read = co_await readPresent(work);
     if (!isCurrent(work)) co_return;
-    if (!read)
-      for (auto& table : early_->tables())
-        if (!table.isRead) holdBack(table, read.error());
+    if (!read) noteUnreadable(read.error());
   }
   do {
     co_await makeWaiting(work);
     if (!isCurrent(work)) co_return;
-  } while (early_->hasWork());
+  } while (early_->hasWork() && (isHeard || Clock::now() < listensFrom_));
   earlyWork_ = 0;
+  if (early_->hasWork()) co_return runEarly();
   auto rest = std::max<Clock::duration>(listenInterval, restAfterListening * (Clock::now() - began));
   if (!isHeard && rows().size() > 0) rest = firstQuiet;
   earlyTimer_ = loop().after(rest, [this, work] {
     earlyTimer_.reset();
-    listensFrom_ = {};
-    if (isCurrent(work)) runEarly();
+    if (!isCurrent(work)) return;
+    // An image of which nothing has come yet will begin to come.
+    if (rows().size() > 0) listensFrom_ = {};
+    runEarly();
   });
 }
 
@@ -109,6 +110,13 @@ Task<> DestinationTransfer::makeWaiting(unsigned work) {
     auto made = co_await makeEarlyIn(work, table);
     if (!isCurrent(work)) co_return;
     if (!made) holdBack(table, made.error());
+  }
+}
+
+void DestinationTransfer::noteUnreadable(const Error& why) {
+  for (auto& table : early_->tables()) {
+    if (table.isRead || table.isDeaf || std::exchange(table.isUnreadable, true)) continue;
+    log::notice(label() + ": rows of " + std::string{table.table.table().name} + " wait until they can be read: " + why.text);
   }
 }
 
@@ -131,9 +139,14 @@ Task<Status> DestinationTransfer::makeEarlyIn(unsigned work, EarlyTable& table) 
 Task<Status> DestinationTransfer::readPresent(unsigned work) {
   TableList unread;
   for (auto& table : early_->tables()) {
-    if (table.isRead) continue;
+    if (table.isRead || table.isDeaf) continue;
     // Ahead of the reading: what changes behind it is told.
     if (!table.follower) table.follower = follow(table.table);
+    if (!table.follower) {
+      table.isDeaf = true;
+      holdBack(table, {SnmpStatus::genErr, "they cannot be followed any more"});
+      continue;
+    }
     early_->beginReading(table);
     unread.push_back(&table.table.table());
   }
@@ -146,7 +159,11 @@ Task<Status> DestinationTransfer::readPresent(unsigned work) {
   auto read = co_await forEachRowOf(work, unread, std::move(note));
   if (!isCurrent(work)) co_return Status{};
   if (!read) co_return failure(read.error().status, "the VM's rows cannot be read: " + read.error().text);
-  for (const auto* table : unread) early_->noteUnread(*early_->find(*table), reading);
+  for (const auto* each : unread) {
+    auto* table = early_->find(*each);
+    early_->noteUnread(*table, reading);
+    table->isUnreadable = false;
+  }
   co_return Status{};
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "subagent/transfer_source.h"
 
+#include <algorithm>
+
 #include "common/log.h"
 
 namespace vmmig {
@@ -147,6 +149,8 @@ Task<Status> SourceTransfer::deleteRows(unsigned work) {
   auto collect = collectOwn(rows);
   auto read = co_await forEachRow(work, std::move(collect), Tables::rowByRow);
   if (!isCurrent(work) || !read) co_return read;
+  // Tables that are read together come mixed, and a slice is of one.
+  std::stable_sort(rows.begin(), rows.end(), [](const AnyRow& a, const AnyRow& b) { return a.table().subid < b.table().subid; });
   for (std::size_t at = 0; at < rows.size();) {
     auto slice = sliceOf(rows, at);
     auto result = backEnd().tableFor(slice.front().table())->remove(vm_, slice);

@@ -168,6 +168,20 @@ TEST_F(MachineTest, WhatWasInPostCopyBeforeWeCancelledIsNotContinued) {
   EXPECT_EQ(sent().find("cont "), std::string::npos);
 }
 
+TEST_F(MachineTest, WhoWasLetGoAndIsThenCancelledIsNotContinuedHere) {
+  connect();
+  hold();
+  told();
+  run(machine_.letGo());
+  answerAll();
+  sent();
+  run(machine_.cancel("vmmigd ends", {clock_}));
+  EXPECT_EQ(sent(), "") << "it may run at its destination";
+  migration("postcopy-active");
+  EXPECT_EQ(machine_.stage(), Stage::postcopy);
+  EXPECT_EQ(told(), "");
+}
+
 TEST_F(MachineTest, AVmThatQemuDoesNotContinueIsAPersonsBusiness) {
   connect();
   hold();

@@ -39,6 +39,7 @@ class EarlyTest : public TransferTest {
 
   /// What the source has told so far, at the destination.
   void copyTracked(std::uint32_t epoch, std::uint32_t deadlineSeconds = 60, TransferPolicy policy = TransferPolicy::require) {
+    destination_.calls() = {};
     claimBoth(epoch, deadlineSeconds, policy);
     copyTold(epoch);
   }
@@ -125,6 +126,96 @@ TEST_F(EarlyTest, ACommitBeforeAnybodyListensMakesAllAndReadsOnce) {
   ASSERT_TRUE(destination_.want(Admin::abort, 5));
   ASSERT_TRUE(reaches(destination_, Oper::aborted));
   expectTakenBack();
+}
+
+TEST_F(EarlyTest, ALateFirstChunkIsStillMadeUnheard) {
+  claimBoth(5);
+  destination_.calls() = {};
+  turnFor(1200ms);
+  copyTold(5);
+  ASSERT_TRUE(until([&] { return destination_.rows().size() == 60; }));
+  EXPECT_EQ(destination_.calls().reads, 0);
+}
+
+TEST_F(EarlyTest, ARowThatComesBackIntoTheImageDuringTheFirstReadingIsStillOurs) {
+  image::ChunkWriter writer{512};
+  writer.remove(AnyRow{connection(1005)});
+  writer.flush();
+  writer.put(AnyRow{marked(1005)});
+  writer.flush();
+  image::Digest digest;
+  for (const auto& row : source_.rows()) digest.add(AnyRow{row.localPort == 1005 ? marked(1005) : row});
+  writer.end(digest);
+  writer.flush();
+  auto chunks = writer.take();
+  for (int turn = 0; turn < 20; ++turn) {
+    SCOPED_TRACE(turn);
+    auto epoch = static_cast<std::uint32_t>(10 + turn);
+    copyTracked(epoch);
+    ASSERT_TRUE(until([&] { return destination_.rows().size() == 60; }));
+    turns(5);
+    ASSERT_EQ(destination_.calls().reads, 0);
+    auto next = destination_.transferRow().chunks + 1;
+    // So small a portion begins the reading.
+    ASSERT_TRUE(destination_.writeChunk(epoch, next, chunks[0]));
+    turns(turn / 2);
+    for (std::size_t i = 1; i < chunks.size(); ++i)
+      ASSERT_TRUE(destination_.writeChunk(epoch, next + static_cast<std::uint32_t>(i), chunks[i]));
+    if (turn % 2 == 0) {
+      ASSERT_TRUE(destination_.want(Admin::commit, epoch));
+      ASSERT_TRUE(reaches(destination_, Oper::committed));
+    } else {
+      turns(20);
+    }
+    ASSERT_TRUE(destination_.want(Admin::abort, epoch));
+    ASSERT_TRUE(reaches(destination_, Oper::aborted));
+    expectTakenBack();
+  }
+}
+
+TEST_F(EarlyTest, AnAbortOrAKillAtEveryTurnOfTheFirstReadingLeavesWhatWasThere) {
+  addOthers();
+  for (int turn = 0; turn < 12; ++turn) {
+    SCOPED_TRACE(turn);
+    bool isKilled = turn % 2 == 0;
+    auto epoch = static_cast<std::uint32_t>(10 + turn);
+    copyTracked(epoch);
+    ASSERT_TRUE(until([&] { return destination_.calls().reads > 0; }));
+    turns(turn / 2);
+    if (isKilled)
+      destination_.restart();
+    else
+      ASSERT_TRUE(destination_.want(Admin::abort, epoch));
+    ASSERT_TRUE(reaches(destination_, isKilled ? Oper::expired : Oper::aborted));
+    expectTakenBack();
+  }
+}
+
+TEST_F(EarlyTest, ATableThatCannotBeFollowedAnyMoreIsReadInTheCommitAndMoves) {
+  addOthers();
+  copyTracked(5);
+  destination_.faults().follows = false;
+  turnFor(1500ms);
+  EXPECT_EQ(destination_.calls().reads, 0) << "again and again";
+  EXPECT_EQ(destination_.rows().size(), 62u);
+  freezeAndCopy(5);
+  commit(5);
+  EXPECT_LE(destination_.calls().reads, 2) << "once what is in the way, once what was made";
+  expectMoved();
+}
+
+TEST_F(EarlyTest, AReadingThatFailedIsTriedAgain) {
+  copyTracked(5);
+  destination_.faults().read = true;
+  ASSERT_TRUE(until([&] { return destination_.calls().reads > 0; }));
+  destination_.faults().read = false;
+  source_.add(connection(3000));
+  copyTold(5);
+  standEarly(61);
+  freezeAndCopy(5);
+  commit(5);
+  EXPECT_EQ(destination_.calls().created, 0u);
+  expectMoved();
 }
 
 TEST_F(EarlyTest, ACommitTouchesOnlyWhatHasChanged) {

@@ -327,6 +327,30 @@ TEST(ImageLog, SaysWhenAVmHasMoreThanItsLimits) {
   EXPECT_TRUE(log.observe(AnyRow{connection(2)}, Clock::now()));
 }
 
+TEST(ImageLog, WhatIsNotReadAgainOfSeveralTablesIsGone) {
+  TransferLimits limits;
+  ImageLog log{vmUuid, limits};
+  auto now = Clock::now();
+  for (std::uint16_t port : {1, 2, 3}) ASSERT_TRUE(log.observe(AnyRow{connection(port)}, now));
+  for (const char* entry : {"a", "b", "c"}) ASSERT_TRUE(log.observe(AnyRow{aclEntry(entry)}, now));
+  for (const auto& row : policy("p", {"one"})) ASSERT_TRUE(log.observe(AnyRow{row}, now));
+  std::array tables{&TableOf<TcpConnRow>::info, &TableOf<AclRow>::info};
+  for (bool isThrough : {false, true}) {
+    log.beginReading(tables);
+    ASSERT_TRUE(log.observe(AnyRow{connection(2)}, now));
+    ASSERT_TRUE(log.observe(AnyRow{aclEntry("b")}, now));
+    // A sweep that is given up begins anew, across the tables' border.
+    if (!isThrough) EXPECT_TRUE(log.removeGone(1));
+  }
+  int calls = 1;
+  while (log.removeGone(1)) ++calls;
+  EXPECT_GT(calls, 2);
+  EXPECT_EQ(log.digest().rows(), 3u);
+  EXPECT_TRUE(log.find(AnyRow{connection(2)}));
+  EXPECT_TRUE(log.find(AnyRow{aclEntry("b")}));
+  EXPECT_TRUE(log.find(AnyRow{policy("p", {"one"}).front()})) << "that table was not read";
+}
+
 TEST(ImageLog, TellsOfClocksOnlyWhenMoreThanTimeHasPassed) {
   TransferLimits limits;
   ImageLog log{vmUuid, limits};

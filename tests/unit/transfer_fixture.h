@@ -396,6 +396,9 @@ class TransferTest : public testing::Test {
     return device.state() == wanted;
   }
   void turns(int count) { turnLoop(loop_, count); }
+  void turnFor(Clock::duration time) {
+    until([] { return false; }, time);
+  }
 
   void addConnections(Device& device, std::uint16_t from, std::uint16_t count) {
     for (std::uint16_t i = 0; i < count; ++i) device.add(connection(static_cast<std::uint16_t>(from + i)));
