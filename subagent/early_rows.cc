@@ -58,7 +58,7 @@ EarlyRows::Place EarlyRows::note(EarlyTable& table, const AnyRow& row) {
     if (!table.toRemove.contains(key)) table.others.insert(std::move(key));
     return place;
   }
-  if (!table.others.empty()) table.others.erase(key);
+  table.others.erase(key);
   table.unseen.erase(place);
   // It will be made anew, whatever it is now.
   if (table.toMake.contains(place)) return place;

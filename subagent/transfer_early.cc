@@ -16,12 +16,12 @@ using namespace std::chrono_literals;
 
 // What the device tells of the rows is heard now and then, so that little is left to hear in the stop.
 constexpr auto listenInterval = 1s;
+constexpr int restAfterListening = 19;
 // The first copy of an image has come to its end when nothing comes for so long; or after so long, whatever comes.
 constexpr auto firstQuiet = 250ms;
 constexpr auto longestDeafness = 10s;
 // A chunk that is full has hundreds of rows: this part of a slice is less.
 constexpr std::size_t smallPortion = 4;
-constexpr int restAfterListening = 19;
 // Hearing may cost a look at all rows (back end `memory`).
 constexpr int slicesPerListening = 16;
 

@@ -75,6 +75,11 @@ class EarlyTest : public TransferTest {
     EXPECT_EQ(packed(destination_.rows()), before_);
     EXPECT_FALSE(std::filesystem::exists(earlyFile()));
   }
+  void expectAbortTakesBack(std::uint32_t epoch) {
+    ASSERT_TRUE(destination_.want(Admin::abort, epoch));
+    ASSERT_TRUE(reaches(destination_, Oper::aborted));
+    expectTakenBack();
+  }
 
   std::set<std::string> before_;
 };
@@ -110,9 +115,7 @@ TEST_F(EarlyTest, WhatHappensBeforeAnybodyListensIsFoundByTheFirstReading) {
   EXPECT_EQ(destination_.calls().removed, 2u);
   EXPECT_EQ(destination_.calls().reads, 0);
   expectMoved();
-  ASSERT_TRUE(destination_.want(Admin::abort, 5));
-  ASSERT_TRUE(reaches(destination_, Oper::aborted));
-  expectTakenBack();
+  expectAbortTakesBack(5);
 }
 
 TEST_F(EarlyTest, ACommitBeforeAnybodyListensMakesAllAndReadsOnce) {
@@ -123,9 +126,7 @@ TEST_F(EarlyTest, ACommitBeforeAnybodyListensMakesAllAndReadsOnce) {
   commit(5);
   EXPECT_EQ(destination_.calls().reads, 1);
   expectMoved();
-  ASSERT_TRUE(destination_.want(Admin::abort, 5));
-  ASSERT_TRUE(reaches(destination_, Oper::aborted));
-  expectTakenBack();
+  expectAbortTakesBack(5);
 }
 
 TEST_F(EarlyTest, ALateFirstChunkIsStillMadeUnheard) {
@@ -167,9 +168,7 @@ TEST_F(EarlyTest, ARowThatComesBackIntoTheImageDuringTheFirstReadingIsStillOurs)
     } else {
       turns(20);
     }
-    ASSERT_TRUE(destination_.want(Admin::abort, epoch));
-    ASSERT_TRUE(reaches(destination_, Oper::aborted));
-    expectTakenBack();
+    expectAbortTakesBack(epoch);
   }
 }
 
@@ -289,9 +288,7 @@ TEST_F(EarlyTest, WhatChangesWhileTheVmRunsIsChangedEarlyToo) {
   EXPECT_EQ(destination_.calls().created + destination_.calls().removed, 0u);
   expectMoved();
   // Which is what signs of life are measured from: none.
-  ASSERT_TRUE(destination_.want(Admin::abort, 5));
-  ASSERT_TRUE(reaches(destination_, Oper::aborted));
-  expectTakenBack();
+  expectAbortTakesBack(5);
 }
 
 TEST_F(EarlyTest, WhatWasHereBeforeStaysUntilTheCommit) {
@@ -306,9 +303,7 @@ TEST_F(EarlyTest, WhatWasHereBeforeStaysUntilTheCommit) {
   EXPECT_EQ(destination_.calls().created, 2u);
   EXPECT_EQ(destination_.calls().reads, 0);
   expectMoved();
-  ASSERT_TRUE(destination_.want(Admin::abort, 5));
-  ASSERT_TRUE(reaches(destination_, Oper::aborted));
-  expectTakenBack();
+  expectAbortTakesBack(5);
 }
 
 TEST_F(EarlyTest, AnAbortTakesThemBack) {
@@ -316,9 +311,7 @@ TEST_F(EarlyTest, AnAbortTakesThemBack) {
   copyTracked(5);
   standEarly(62);
   EXPECT_TRUE(std::filesystem::exists(earlyFile()));
-  ASSERT_TRUE(destination_.want(Admin::abort, 5));
-  ASSERT_TRUE(reaches(destination_, Oper::aborted));
-  expectTakenBack();
+  expectAbortTakesBack(5);
 }
 
 TEST_F(EarlyTest, WhatTheImageHasNoMoreIsTakenBackAsWell) {
@@ -345,9 +338,7 @@ TEST_F(EarlyTest, AnAbortTakesThemBackAtEveryTurn) {
     auto epoch = static_cast<std::uint32_t>(10 + turn);
     copyTracked(epoch);
     turns(turn);
-    ASSERT_TRUE(destination_.want(Admin::abort, epoch));
-    ASSERT_TRUE(reaches(destination_, Oper::aborted));
-    expectTakenBack();
+    expectAbortTakesBack(epoch);
   }
 }
 
@@ -479,9 +470,7 @@ TEST_F(EarlyTest, WhatHappensBehindOurBackIsNoticed) {
   EXPECT_EQ(destination_.calls().created, 2u);
   EXPECT_EQ(destination_.calls().reads, 0);
   expectMoved();
-  ASSERT_TRUE(destination_.want(Admin::abort, 5));
-  ASSERT_TRUE(reaches(destination_, Oper::aborted));
-  expectTakenBack();
+  expectAbortTakesBack(5);
 }
 
 TEST_F(EarlyTest, ARowThatAnotherMadeInThePlaceOfOursIsNotOurs) {
@@ -494,9 +483,7 @@ TEST_F(EarlyTest, ARowThatAnotherMadeInThePlaceOfOursIsNotOurs) {
   standEarly(60);
   destination_.add(marked(1005));
   before_ = packed({marked(1005)});
-  ASSERT_TRUE(destination_.want(Admin::abort, 5));
-  ASSERT_TRUE(reaches(destination_, Oper::aborted));
-  expectTakenBack();
+  expectAbortTakesBack(5);
 }
 
 TEST_F(EarlyTest, WhatGoesOrComesOrChangesDuringTheCommitIsNoticed) {
@@ -553,9 +540,7 @@ TEST_F(EarlyTest, WhenChangesAreLostAllRowsAreReadAgain) {
   EXPECT_EQ(destination_.calls().created, 4u);
   expectMoved();
   destination_.faults() = {};
-  ASSERT_TRUE(destination_.want(Admin::abort, 5));
-  ASSERT_TRUE(reaches(destination_, Oper::aborted));
-  expectTakenBack();
+  expectAbortTakesBack(5);
 }
 
 TEST_F(EarlyTest, ChangesThatAreLostBeforeTheStopAreReadBeforeTheStop) {
